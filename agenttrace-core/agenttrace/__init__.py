@@ -1,0 +1,1 @@
+"""AgentTrace: who said what to whom, which agent broke the run, and what if."""

@@ -1,0 +1,58 @@
+"""Every error AgentTrace raises.
+
+AgentTraceError
+  + InvalidPayload       bytes that are no OTLP, with what is wrong in them
+  + PluginError          a plugin broke its contract
+  + TraceNotFound        no such trace in the store
+  + SpanNotFound         no such span in that trace
+  + FailureNotFound      no such failure annotation in the store
+  + StoreUnavailable     the database cannot be reached or written; try again later
+  + ServerError          an AgentTrace server cannot be started or reached
+  + ReplayError
+    - CheckpointNotFound
+    - NoExecutor         no installed plugin replays this framework
+"""
+
+
+class AgentTraceError(Exception):
+    """The root of the tree above. The message says what, which, and what next."""
+
+
+class InvalidPayload(AgentTraceError):
+    """The bytes are not what their content type says."""
+
+
+class PluginError(AgentTraceError):
+    """A plugin broke its contract."""
+
+
+class TraceNotFound(AgentTraceError):
+    """No such trace in the store."""
+
+
+class SpanNotFound(AgentTraceError):
+    """No such span in that trace."""
+
+
+class FailureNotFound(AgentTraceError):
+    """No such failure annotation in the store."""
+
+
+class StoreUnavailable(AgentTraceError):
+    """The database cannot be reached or written now; the same call may succeed later."""
+
+
+class ServerError(AgentTraceError):
+    """An AgentTrace server cannot be started or reached."""
+
+
+class ReplayError(AgentTraceError):
+    """A replay cannot be done."""
+
+
+class CheckpointNotFound(ReplayError):
+    """No such checkpoint in the store."""
+
+
+class NoExecutor(ReplayError):
+    """No installed plugin replays this framework."""

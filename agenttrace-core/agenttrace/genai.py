@@ -1,0 +1,1 @@
+"""Read spans of the GenAI conventions: OpenTelemetry GenAI, OpenInference and OpenLLMetry."""

@@ -1,0 +1,224 @@
+"""Keep traces: the contract every store fulfils, and the values that go in and out of it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from agenttrace.models import (
+    Agent,
+    Checkpoint,
+    FailureAnnotation,
+    Message,
+    Review,
+    Span,
+    Trace,
+)
+
+TraceStatus = Literal["running", "ok", "error"]
+SortKey = Literal["start", "duration", "spans", "messages", "failures", "tokens", "cost"]
+
+
+class TraceQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which traces, in which order. Times are Unix nanoseconds; None means any.
+
+    `q` is free text over names, inputs, outputs and message contents; `failure` a mode, a category
+    or a subcategory; `descending` applies to `sort`.
+    """
+
+    offset: int = 0
+    limit: int = 50
+    service: str | None = None
+    framework: str | None = None
+    agent: str | None = None
+    status: TraceStatus | None = None
+    failure: str | None = None
+    q: str | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None
+    sort: SortKey = "start"
+    descending: bool = True
+
+
+class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the trace list.
+
+    `running` until the root span has arrived, then `error` if the root failed, else `ok`.
+    `analysed` says whether what was derived covers every span that is stored.
+    """
+
+    trace_id: str
+    name: str
+    service_name: str
+    frameworks: tuple[str, ...]
+    status: TraceStatus
+    start_ns: int
+    end_ns: int
+    span_count: int
+    error_count: int
+    agents: tuple[str, ...]
+    message_count: int
+    failure_count: int
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None
+    session: str | None
+    replay_of: str | None
+    analysed: bool
+    version: int
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A part of a longer list; `total` counts all of it."""
+
+    items: tuple[TraceSummary, ...]
+    total: int
+    offset: int
+    limit: int
+
+
+class Analysis(msgspec.Struct, frozen=True, kw_only=True):
+    """What was derived from one trace at one version of it; replaces what was derived before.
+
+    `owners` maps span ids to the agent whose work the span is.
+    """
+
+    agents: tuple[Agent, ...] = ()
+    messages: tuple[Message, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
+    failures: tuple[FailureAnnotation, ...] = ()
+    graph: dict[str, Any] = {}
+    owners: dict[str, str] = {}
+
+
+class Claimed(msgspec.Struct, frozen=True):
+    """A trace to analyse, at the version seen when it was claimed."""
+
+    trace_id: str
+    version: int
+
+
+class SpanColumns(msgspec.Struct, frozen=True, kw_only=True):
+    """Every span of a trace without its bodies, one list per field, in start order.
+
+    `parent` is the parent's row, -1 for a root, -2 where the parent never arrived. `start_us` counts
+    microseconds from `start_ns`. `name`, `kind`, `agent`, `model` index into the string tables of
+    the plural name (-1: none). `status` is 0 unset, 1 ok, 2 error.
+    """
+
+    trace_id: str
+    start_ns: int
+    span_id: list[str]
+    parent: list[int]
+    start_us: list[int]
+    duration_us: list[int]
+    name: list[int]
+    kind: list[int]
+    agent: list[int]
+    model: list[int]
+    status: list[int]
+    tokens: list[int]
+    names: list[str]
+    kinds: list[str]
+    agents: list[str]
+    models: list[str]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A trace that was written or analysed; `cursor` grows with every change."""
+
+    cursor: int
+    trace_id: str
+    version: int
+    analysed: bool
+
+
+class Store(Protocol):
+    """Keeps traces. Every method is safe to call from any thread.
+
+    Raises `StoreUnavailable` where the database cannot be reached, is full or cannot be written.
+    """
+
+    def write(self, spans: Sequence[Span]) -> None:
+        """Return only once every span is durable. Writing a span twice leaves one copy."""
+
+    def trace(self, trace_id: str) -> Trace | None:
+        """Return every span of the trace in start order with what was derived, or None.
+
+        Spans of a trace still running MAY be missing.
+        """
+
+    def summary(self, trace_id: str) -> TraceSummary | None:
+        """Return the trace's row of the list, or None."""
+
+    def traces(self, query: TraceQuery) -> Page:
+        """Return one page of traces."""
+
+    def columns(self, trace_id: str) -> SpanColumns | None:
+        """Return the skeleton of every span of the trace, or None if there is no such trace."""
+
+    def span(self, trace_id: str, span_id: str) -> Span | None:
+        """Return one span, whole, or None."""
+
+    def agents(self, trace_id: str) -> tuple[Agent, ...]:
+        """Return the agents of a trace in order of appearance."""
+
+    def messages(self, trace_id: str) -> tuple[Message, ...]:
+        """Return the messages of a trace in the order they were sent."""
+
+    def checkpoints(self, trace_id: str) -> tuple[Checkpoint, ...]:
+        """Return the checkpoints of a trace in the order they were made."""
+
+    def failures(self, trace_id: str) -> tuple[FailureAnnotation, ...]:
+        """Return the failures of a trace, decisive ones first, then by confidence."""
+
+    def graph(self, trace_id: str) -> dict[str, Any] | None:
+        """Return the agent graph stored by the last analysis, or None before the first."""
+
+    def review(self, annotation_id: str, review: Review, reviewer: str | None) -> FailureAnnotation:
+        """Keep what a person decided about a failure; later analyses do not undo it.
+
+        Raises `FailureNotFound`.
+        """
+
+    def delete(self, trace_id: str) -> bool:
+        """Delete all of a trace; return whether there was one."""
+
+    def claim(self, limit: int, quiet_seconds: float) -> list[Claimed]:
+        """Return traces whose derived data is older than their spans and that nobody else claimed.
+
+        A trace is due `quiet_seconds` after its last span, sooner if its root has arrived. A claim
+        that is not followed by `save` is given out again after a minute.
+        """
+
+    def save(self, claimed: Claimed, analysis: Analysis) -> None:
+        """Store what was derived. Reviews that people made are kept."""
+
+    def changes(self, after: int, limit: int = 1000) -> list[Change]:
+        """Return what changed since cursor `after`, oldest first."""
+
+    def stats(self, since_ns: int | None, until_ns: int | None) -> dict[str, Any]:
+        """Return counts, tokens, cost, latency and failures over time, per agent, model, framework."""
+
+    def reject(self, rejected: Iterable["Rejected"]) -> None:
+        """Remember spans that were refused; only the newest few hundred are kept."""
+
+    def rejected(self, limit: int = 100) -> tuple["Rejected", ...]:
+        """Return the newest refused spans, newest first."""
+
+    def ping(self) -> None:
+        """Return if the database answers; else raise `StoreUnavailable`."""
+
+    def close(self) -> None:
+        """Let go of every connection."""
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """A span that was not stored, and why."""
+
+    at_ns: int
+    reason: str
+    service_name: str = ""
+    trace_id: str = ""
+    span_id: str = ""
+    name: str = ""
