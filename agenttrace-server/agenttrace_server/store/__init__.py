@@ -14,6 +14,7 @@ from agenttrace.models import (
     Span,
     Trace,
 )
+from agenttrace_server.rejected import Rejected as Rejected
 
 TraceStatus = Literal["running", "ok", "error"]
 SortKey = Literal["start", "duration", "spans", "messages", "failures", "tokens", "cost"]
@@ -200,10 +201,10 @@ class Store(Protocol):
     def stats(self, since_ns: int | None, until_ns: int | None) -> dict[str, Any]:
         """Return counts, tokens, cost, latency and failures over time, per agent, model, framework."""
 
-    def reject(self, rejected: Iterable["Rejected"]) -> None:
+    def reject(self, rejected: Iterable[Rejected]) -> None:
         """Remember spans that were refused; only the newest few hundred are kept."""
 
-    def rejected(self, limit: int = 100) -> tuple["Rejected", ...]:
+    def rejected(self, limit: int = 100) -> tuple[Rejected, ...]:
         """Return the newest refused spans, newest first."""
 
     def ping(self) -> None:
@@ -211,14 +212,3 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Let go of every connection."""
-
-
-class Rejected(msgspec.Struct, frozen=True):
-    """A span that was not stored, and why."""
-
-    at_ns: int
-    reason: str
-    service_name: str = ""
-    trace_id: str = ""
-    span_id: str = ""
-    name: str = ""
