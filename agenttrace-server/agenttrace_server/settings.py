@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     port: int = Field(4318, ge=0, le=65535)
     database_url: str = Field(default_factory=lambda: f"sqlite:///{data_folder() / 'agenttrace.db'}")
     api_key: SecretStr | None = Field(None, description="Asked of every request when set")
+    insecure: bool = Field(False, description="Listen beyond this machine without an API key")
+    allowed_hosts: list[str] = Field(
+        [], description="More names this server is reached by when it has no API key"
+    )
     max_body_bytes: int = Field(64 * 1024 * 1024, description="After decompression")
     quiet_seconds: float = Field(2.0, description="A trace is analysed this long after its last span")
     root_path: str = Field("", description="URL path prefix when served behind a proxy")

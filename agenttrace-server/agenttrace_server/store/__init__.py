@@ -195,6 +195,9 @@ class Store(Protocol):
     def save(self, claimed: Claimed, analysis: Analysis) -> None:
         """Store what was derived. Reviews that people made are kept."""
 
+    def cursor(self) -> int:
+        """Return the cursor of the newest change, 0 before the first."""
+
     def changes(self, after: int, limit: int = 1000) -> list[Change]:
         """Return what changed since cursor `after`, oldest first."""
 
