@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -154,10 +155,11 @@ def _scope(scope: _Message, schema_url: str, resource: dict[str, AttributeValue]
 
 def _attributes_or_empty(pairs: _Message) -> dict[str, AttributeValue]:
     """Attributes of a resource or scope; one that cannot be read must not cost all its spans."""
-    try:
-        return _attributes(pairs)
-    except BadSpan:
-        return {}
+    attributes = {}
+    for pair in pairs:
+        with suppress(BadSpan):
+            attributes[pair.key] = _value(pair.value, 0)
+    return attributes
 
 
 def _log_event(record: _Message, scope: Scope) -> LogEvent:
