@@ -38,7 +38,7 @@ class CustomBuildHook(BuildHookInterface):
         build_data["artifacts"].append(f"/{PACKAGE}/static/**")
 
     def _build_ui(self, ui_build: ModuleType, root: Path) -> None:
-        """Build the UI where its sources and Node.js are at hand; else there must be a built one."""
+        """Build the UI where its sources and Node.js are at hand; else require a built one."""
         ui = ui_build.source_folder()
         no_node = ui_build.missing_node() if ui else None
         if ui and not no_node:

@@ -10,15 +10,16 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-NODE_MINIMUM = 20
+NODE_MINIMUM = (20, 19)
 INSTALL_NODE = (
-    f"install Node.js {NODE_MINIMUM} or newer (https://nodejs.org, `brew install node`, "
-    f"`nvm install {NODE_MINIMUM}`; Debian 12's own package is too old)"
+    "install Node.js 20.19 or newer with npm (https://nodejs.org, `brew install node`, "
+    "`nvm install 22`; the one in Debian 12 is too old)"
 )
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -67,8 +68,8 @@ def missing_node() -> str | None:
     if node is None or npm is None:
         return f"{'Node.js' if node is None else 'npm'} is not on the PATH: {INSTALL_NODE}"
     answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
-    found = re.match(r"v(\d+)", answer.stdout)
-    if found is None or int(found[1]) < NODE_MINIMUM:
+    found = re.match(r"v(\d+)\.(\d+)", answer.stdout)
+    if found is None or (int(found[1]), int(found[2])) < NODE_MINIMUM:
         return f"Node.js {answer.stdout.strip() or 'here'} is too old: {INSTALL_NODE}"
     return None
 
@@ -77,7 +78,7 @@ def build(
     ui: Path,
     static: Path = STATIC,
     *,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None],
     output: Any = None,
 ) -> None:
     """Install the locked packages, build the UI and put it in `static` in one move.
@@ -96,7 +97,7 @@ def build(
             say("Installing the UI's packages (npm ci, about half a minute the first time) …")
             _npm(ui, output, "ci", "--no-audit", "--no-fund", "--prefer-offline")
         say("Building the UI (npm run build) …")
-        _npm(ui, output, "run", "build")
+        _npm(ui, output, "run", "build", "--", "--outDir=dist", "--emptyOutDir")
         _publish(ui / "dist", static, wanted)
         say(f"The UI is built in {static}")
 
@@ -119,7 +120,12 @@ def _packages_installed(ui: Path) -> bool:
 def _npm(ui: Path, output: Any, *arguments: str) -> None:
     npm = shutil.which("npm") or "npm"
     done = subprocess.run(
-        [npm, *arguments], cwd=ui, stdout=output, stderr=output, stdin=subprocess.DEVNULL, check=False
+        [npm, *arguments],
+        cwd=ui,
+        stdout=output,
+        stderr=output,
+        stdin=subprocess.DEVNULL,
+        check=False,
     )
     if done.returncode:
         raise UIBuildError(
@@ -162,3 +168,25 @@ def _alone(ui: Path, say: Callable[[str], None]) -> Iterator[None]:
             say("Waiting for another build of the UI to finish …")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _main() -> int:
+    """`python -m agenttrace_server.ui_build`: build what is missing or stale in a checkout."""
+    ui = source_folder()
+    if ui is None or is_current(ui):
+        return 0
+    try:
+        build(ui, say=_tell, output=sys.stderr)
+    except UIBuildError as error:
+        _tell(f"error: {error}")
+        return 1
+    return 0
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

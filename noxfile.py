@@ -1,0 +1,192 @@
+"""The one door for developers: `uv run nox -s test`, `nox -l` for the rest."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+UI = ROOT / "ui"
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+PACKAGES = sorted(path.parent.name for path in ROOT.glob("agenttrace-*/pyproject.toml"))
+
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["lint", "types", "test"]
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = True
+
+
+@nox.session
+def test(session: nox.Session) -> None:
+    """Everything: the UI's unit tests, then pytest over all packages and the browser."""
+    _sync(session, "--all-groups", "--all-extras")
+    _system_packages(session)
+    _built_ui(session)
+    if not session.posargs:
+        _npm(session, "test")
+    session.run(
+        "pytest", *(session.posargs or ("-n", "2", "--dist", "worksteal")), env=_offline(session)
+    )
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff, the import rules, and the documents that are generated or must agree with the code."""
+    _sync(session, "--group", "lint", "--group", "test")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+    session.run("pytest", "-q", "tests/docs", env=_offline(session))
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy --strict over every package."""
+    _sync(session, "--all-groups", "--all-extras")
+    for package in PACKAGES:
+        session.run("mypy", str(next((ROOT / package).glob("agenttrace*/__init__.py")).parent))
+    session.run("mypy", "noxfile.py", "agenttrace-server/hatch_build.py", "docs", "benchmarks")
+
+
+@nox.session(venv_backend="none")
+def ui(session: nox.Session) -> None:
+    """The UI on its own: locked packages, lint, types, unit tests, build."""
+    _npm(session, "ci", "--no-audit", "--no-fund")
+    for script in ("lint", "typecheck", "test", "build"):
+        _npm(session, "run", script)
+
+
+@nox.session
+def e2e(session: nox.Session) -> None:
+    """Only the browser tests."""
+    _sync(session, "--all-groups", "--all-extras")
+    _system_packages(session)
+    _built_ui(session)
+    session.run("pytest", "tests/e2e", *session.posargs, env=_offline(session))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Every benchmark: JSON lines on standard output, then a table. Fails if a target is missed."""
+    _sync(session, "--all-groups", "--all-extras")
+    results = []
+    for script in session.posargs or sorted(str(p) for p in ROOT.glob("benchmarks/*.py")):
+        session.log(f"python {script}")
+        done = subprocess.run(
+            [Path(session.bin, "python"), script],
+            cwd=ROOT,
+            env={**os.environ, **_offline(session)},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        sys.stdout.write(done.stdout)
+        results += list(_figures(done.stdout))
+        if done.returncode:
+            session.warn(f"{script} ended with exit code {done.returncode}")
+            results.append({"name": script, "value": None, "unit": "", "ok": False})
+    sys.stdout.write("\n" + _table(results) + "\n")
+    if not all(result.get("ok", True) for result in results):
+        session.error("a figure misses its target")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Write the generated documents anew: the API reference from the OpenAPI document."""
+    _sync(session)
+    session.run("python", "docs/make_api_reference.py")
+
+
+@nox.session(venv_backend="none")
+def build(session: nox.Session) -> None:
+    """A wheel and an sdist of each package in dist/, the server's with the UI in it."""
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    session.run(_uv(), "build", "--all-packages", external=True)
+    wheels = [path.name for path in (ROOT / "dist").glob("*.whl")]
+    if len(wheels) != len(PACKAGES):
+        session.error(f"{len(PACKAGES)} packages, but these wheels: {wheels}")
+
+
+def _uv() -> str:
+    """The uv that runs us: `uv run` names it in the environment."""
+    return os.environ.get("UV") or "uv"
+
+
+def _sync(session: nox.Session, *what: str) -> None:
+    """Install the workspace, exactly as locked, into the session's own environment."""
+    session.run_install(
+        _uv(),
+        "sync",
+        "--locked",
+        "--no-default-groups",
+        "--all-packages",
+        *what,
+        f"--python={session.virtualenv.location}",
+        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
+        external=True,
+    )
+
+
+def _offline(session: nox.Session) -> dict[str, str]:
+    """No test phones home, and none reads or writes the developer's own traces."""
+    return {
+        "CREWAI_DISABLE_TELEMETRY": "true",
+        "CREWAI_TRACING_ENABLED": "false",
+        "CREWAI_DISABLE_VERSION_CHECK": "true",
+        "CREWAI_TESTING": "true",
+        "LANGSMITH_TRACING": "false",
+        "ANONYMIZED_TELEMETRY": "false",
+        "CREWAI_STORAGE_DIR": str(Path(session.create_tmp(), "crewai")),
+        "AGENTTRACE_DATA_DIR": str(Path(session.create_tmp(), "agenttrace")),
+    }
+
+
+def _npm(session: nox.Session, *arguments: str) -> None:
+    session.run("npm", "--prefix", str(UI), *arguments, external=True)
+
+
+def _system_packages(session: nox.Session) -> None:
+    """A browser for the tests: found, or installed where this is Debian and we are root."""
+    if any(map(shutil.which, CHROMIUM)):
+        return
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]
+    if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
+        quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+        session.run_install("apt-get", "update", external=True, env=quiet)
+        session.run_install(*command, external=True, env=quiet)
+    elif shutil.which("apt-get"):
+        session.error(f"The browser tests need Chromium: sudo {' '.join(command)}")
+    else:
+        session.error("The browser tests need Chromium: install it and put it on the PATH")
+
+
+def _built_ui(session: nox.Session) -> None:
+    """Build the UI if it is missing or older than its sources."""
+    session.run("python", "-m", "agenttrace_server.ui_build")
+
+
+def _figures(output: str) -> Iterator[dict[str, object]]:
+    for line in output.splitlines():
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def _table(results: list[dict[str, object]]) -> str:
+    columns = ("name", "value", "unit", "baseline", "ratio", "target", "ok")
+    rows = [columns, *(tuple(_cell(r.get(column)) for column in columns) for r in results)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "NO"
+    if isinstance(value, float):
+        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return "" if value is None else str(value)
