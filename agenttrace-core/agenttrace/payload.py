@@ -1,0 +1,195 @@
+"""Keep what a span carries by reference now, and turn it into text when the span is exported.
+
+Serialising is most of what tracing costs, so it does not happen inside the traced program:
+`defer`, `message` and `checkpoint` take a shallow copy, `materialise` does the work on the
+exporter's thread. What was kept lives and dies with its span; there is no table to leak.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from time import time_ns
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from opentelemetry.trace import Span
+
+from agenttrace import semconv
+from agenttrace.models import MessageType
+from agenttrace.serialise import LIMIT, Lazy, describe, snapshot, to_text
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+__all__ = [
+    "LIMIT",
+    "Lazy",
+    "Pending",
+    "Redact",
+    "checkpoint",
+    "defer",
+    "materialise",
+    "message",
+    "new_id",
+    "texts",
+]
+
+Redact: TypeAlias = Callable[[str, str], str]
+"""Takes (attribute name, text) and returns the text that may leave the process."""
+
+STATE_LIMIT_FACTOR = 16
+"""A checkpoint's state may be this many times as long as another value: cut, it resumes nothing."""
+
+_SLOT = "_agenttrace_pending"
+
+
+class Pending:
+    """What one span still has to turn into text: attributes, and events with their time."""
+
+    __slots__ = ("attributes", "events")
+
+    def __init__(self) -> None:
+        self.attributes: list[tuple[str, Any]] = []
+        self.events: list[tuple[int, str, dict[str, Any]]] = []
+
+
+def new_id() -> str:
+    """Return 16 random hex digits, also where the program seeds `random`."""
+    return os.urandom(8).hex()
+
+
+def defer(span: Span, key: str, value: Any) -> None:
+    """Make `value` the span's attribute `key`, as text, when the span is exported.
+
+    Built-in containers are copied (shallowly) now; other objects are kept by reference.
+    """
+    if not span.is_recording():
+        return
+    pending = _pending(span)
+    if pending is None:
+        span.set_attribute(key, to_text(value))
+    else:
+        pending.attributes.append((key, snapshot(value)))
+
+
+def message(
+    span: Span,
+    *,
+    sender: str,
+    recipient: str,
+    content: Any,
+    type: MessageType = "task",
+    caused_by: str | None = None,
+    audience: Sequence[str] = (),
+    message_id: str | None = None,
+) -> str:
+    """Record on `span` that `sender` said `content` to `recipient`; return the message's id."""
+    message_id = message_id or new_id()
+    attributes: dict[str, Any] = {
+        semconv.MESSAGE_ID: message_id,
+        semconv.MESSAGE_SENDER: sender,
+        semconv.MESSAGE_RECIPIENT: recipient,
+        semconv.MESSAGE_TYPE: type,
+        semconv.MESSAGE_CONTENT: snapshot(content),
+    }
+    if caused_by:
+        attributes[semconv.MESSAGE_CAUSED_BY] = caused_by
+    if audience:
+        attributes[semconv.MESSAGE_AUDIENCE] = tuple(audience)
+    _add_event(span, semconv.MESSAGE_EVENT, attributes)
+    return message_id
+
+
+def checkpoint(
+    span: Span,
+    *,
+    checkpoint_id: str,
+    label: str,
+    state: Any,
+    config: Any = None,
+    input: Any = None,
+    why_not: str | None = None,
+) -> None:
+    """Record on `span` that the run can go back to `state`, unless `why_not` says it cannot.
+
+    `state` is the framework's own serialised form as text, a callable without arguments that makes
+    it on the exporter's thread, or any value.
+    """
+    attributes: dict[str, Any] = {
+        semconv.CHECKPOINT_ID: checkpoint_id,
+        semconv.CHECKPOINT_LABEL: label,
+        semconv.CHECKPOINT_STATE: Lazy(state) if callable(state) else snapshot(state),
+    }
+    for key, value in (
+        (semconv.CHECKPOINT_CONFIG, config),
+        (semconv.CHECKPOINT_INPUT, input),
+        (semconv.CHECKPOINT_WHY_NOT, why_not),
+    ):
+        if value is not None:
+            attributes[key] = snapshot(value)
+    _add_event(span, semconv.CHECKPOINT_EVENT, attributes)
+
+
+def _add_event(span: Span, name: str, attributes: dict[str, Any]) -> None:
+    if not span.is_recording():
+        return
+    pending = _pending(span)
+    if pending is None:
+        span.add_event(name, texts(attributes, LIMIT))
+    else:
+        pending.events.append((time_ns(), name, attributes))
+
+
+def _pending(span: Span) -> Pending | None:
+    """Return where the span keeps what is deferred, None for a span that is not the SDK's.
+
+    The SDK hands processors a copy of the span that shares the attributes object, so what hangs on
+    that reaches every exporter, and is gone when the span is.
+    """
+    carrier = getattr(span, "_attributes", None)
+    try:
+        slots: dict[str, Any] = carrier.__dict__
+    except AttributeError:
+        return None
+    pending: Pending | None = slots.get(_SLOT)
+    if pending is None:
+        pending = slots.setdefault(_SLOT, Pending())
+    return pending
+
+
+def materialise(
+    span: "ReadableSpan", redact: Redact | None = None, limit: int = LIMIT
+) -> "ReadableSpan":
+    """Return an ended span with everything deferred in it as attributes and events.
+
+    Every text of it is at most about `limit` characters long (a checkpoint's state sixteen times
+    that) and has gone through `redact`, or is as recorded where that is None.
+    """
+    from agenttrace.readable import rebuild
+
+    carrier = getattr(span, "_attributes", None)
+    return rebuild(span, getattr(carrier, _SLOT, None), redact, limit)
+
+
+def texts(attributes: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    """Return a deferred event's attributes as OpenTelemetry takes them."""
+    return {
+        key: list(value) if key == semconv.MESSAGE_AUDIENCE else to_text(value, limit)
+        for key, value in attributes.items()
+        if key != semconv.CHECKPOINT_STATE
+    } | _state(attributes, limit * STATE_LIMIT_FACTOR)
+
+
+def _state(attributes: Mapping[str, Any], limit: int) -> dict[str, str]:
+    if semconv.CHECKPOINT_STATE not in attributes:
+        return {}
+    state = attributes[semconv.CHECKPOINT_STATE]
+    try:
+        if isinstance(state, Lazy):
+            state = state.make()
+    except Exception as error:  # noqa: BLE001 - a framework's serialiser can fail in any way
+        reason = f"Its state could not be serialised: {describe(error)}"
+        return {semconv.CHECKPOINT_STATE: "", semconv.CHECKPOINT_WHY_NOT: reason}
+    text = to_text(state, limit)
+    found = {semconv.CHECKPOINT_STATE: text}
+    if len(text) > limit:
+        found[semconv.CHECKPOINT_WHY_NOT] = f"Its state is longer than {limit} characters"
+    return found
