@@ -1,0 +1,34 @@
+import { fileURLToPath } from 'node:url'
+import tailwindcss from '@tailwindcss/vite'
+import react from '@vitejs/plugin-react'
+import type { Plugin } from 'vite'
+import { defineConfig } from 'vitest/config'
+
+const server = process.env.AGENTTRACE_URL ?? 'http://127.0.0.1:4318'
+
+/** The server writes `<base href>` into the page it serves; the development server does it here. */
+function baseHref(): Plugin {
+  return {
+    name: 'base-href',
+    apply: 'serve',
+    transformIndexHtml: () => [{ tag: 'base', attrs: { href: '/' }, injectTo: 'head-prepend' }],
+  }
+}
+
+export default defineConfig({
+  base: './',
+  plugins: [react(), tailwindcss(), baseHref()],
+  resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
+  build: {
+    // A data: URI would break the policy `default-src 'self'`.
+    assetsInlineLimit: 0,
+    target: 'es2022',
+    chunkSizeWarningLimit: 400,
+  },
+  server: { proxy: { '/api': { target: server, ws: true }, '/v1': server, '/health': server } },
+  test: {
+    environment: 'jsdom',
+    setupFiles: ['./src/test-setup.ts'],
+    include: ['src/**/*.test.{ts,tsx}'],
+  },
+})
