@@ -1,0 +1,1 @@
+"""Derive agents, messages, the graph and failures from the spans of a trace."""

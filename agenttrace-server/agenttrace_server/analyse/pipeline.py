@@ -1,0 +1,86 @@
+"""Derive everything from one trace: a pure function from spans to an analysis."""
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from agenttrace.agents import find_agents
+from agenttrace.messages import find_checkpoints, find_messages
+from agenttrace.models import Agent, FailureAnnotation, Message, Trace
+from agenttrace.plugins import Plugins
+from agenttrace_server.analyse.graph import build_graph
+from agenttrace_server.store import Analysis
+
+log = logging.getLogger("agenttrace.analyse")
+
+T = TypeVar("T")
+
+
+def analyse(trace: Trace, plugins: Plugins) -> Analysis:
+    """Return what can be derived from the spans of `trace`; what it already carries is not used.
+
+    A stage that raises costs its own result, a classifier that raises its own findings; both are
+    logged.
+    """
+    trace = Trace(trace.trace_id, trace.spans)
+    agents: tuple[Agent, ...] = _guarded("agents", trace, lambda: find_agents(trace), ())
+    trace = Trace(trace.trace_id, trace.spans, agents)
+    messages: tuple[Message, ...] = _guarded(
+        "messages", trace, lambda: find_messages(trace, plugins), ()
+    )
+    checkpoints = _guarded("checkpoints", trace, lambda: find_checkpoints(trace), ())
+    trace = Trace(trace.trace_id, trace.spans, agents, messages, checkpoints)
+    failures = find_failures(trace, plugins)
+    graph = _guarded(
+        "graph",
+        trace,
+        lambda: build_graph(agents, messages, failures, trace.by_id),
+        build_graph((), (), (), {}),
+    )
+    owners = {span.span_id: owner for span in trace.spans if (owner := trace.agent_of(span))}
+    return Analysis(
+        agents=agents,
+        messages=messages,
+        checkpoints=checkpoints,
+        failures=failures,
+        graph=graph,
+        owners=owners,
+    )
+
+
+def find_failures(trace: Trace, plugins: Plugins) -> tuple[FailureAnnotation, ...]:
+    """Return what every plugin's classifiers find, each annotation id once: the first one stays."""
+    found: dict[str, FailureAnnotation] = {}
+    for plugin, classifiers in plugins.each("agenttrace_classifiers"):
+        try:
+            for classifier in classifiers:
+                _ask(plugin, classifier, trace, plugins, found)
+        except Exception:  # noqa: BLE001 - the list itself may be a generator that raises
+            plugins.complain(plugin, "agenttrace_classifiers")
+    return tuple(found.values())
+
+
+def _ask(
+    plugin: str,
+    classifier: Callable[[Trace], object],
+    trace: Trace,
+    plugins: Plugins,
+    found: dict[str, FailureAnnotation],
+) -> None:
+    try:
+        for failure in classifier(trace):  # type: ignore[attr-defined]
+            checked = msgspec.convert(failure, FailureAnnotation)
+            if checked.trace_id == trace.trace_id:
+                found.setdefault(checked.annotation_id, checked)
+    except Exception:  # noqa: BLE001 - a raising classifier costs only its own findings
+        plugins.complain(plugin, f"classifier {getattr(classifier, '__name__', classifier)!s}")
+
+
+def _guarded(stage: str, trace: Trace, derive: Callable[[], T], otherwise: T) -> T:
+    try:
+        return derive()
+    except Exception:
+        log.exception("Could not derive the %s of trace %s", stage, trace.trace_id)
+        return otherwise

@@ -1,0 +1,40 @@
+"""The REST API and the live feed: one module per noun."""
+
+from fastapi import APIRouter, Depends
+
+from agenttrace_server.access import authorised
+from agenttrace_server.api import (
+    agents,
+    checkpoints,
+    export,
+    failures,
+    graph,
+    live,
+    login,
+    messages,
+    plugins,
+    rejected,
+    spans,
+    stats,
+    traces,
+)
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api")
+router.include_router(login.router)
+router.include_router(live.router)
+for _module in (
+    traces,
+    spans,
+    agents,
+    messages,
+    graph,
+    failures,
+    checkpoints,
+    export,
+    stats,
+    plugins,
+    rejected,
+):
+    router.include_router(_module.router, dependencies=[Depends(authorised)])

@@ -1,0 +1,17 @@
+"""The plugins this server has."""
+
+import msgspec
+from fastapi import APIRouter, Request
+
+from agenttrace_server.api.asked import problems
+from agenttrace_server.api.models import Listing, Plugin
+
+router = APIRouter(tags=["server"])
+
+
+@router.get("/plugins", operation_id="listPlugins", responses=problems())
+def list_plugins(request: Request) -> Listing[Plugin]:
+    """List every plugin found, broken ones with what is wrong."""
+    infos = request.app.state.plugins.infos
+    items = [Plugin(**msgspec.structs.asdict(info)) for info in infos]
+    return Listing(items=items, total=len(items), offset=0, limit=len(items))

@@ -1,0 +1,116 @@
+"""Traces: list, look at, delete, analyse again."""
+
+from typing import Annotated, Literal, get_args
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+
+from agenttrace.errors import TraceNotFound
+from agenttrace_server.api import failures
+from agenttrace_server.api.asked import MAX_OFFSET, StoreOf, TraceId, clean_id, found, problems
+from agenttrace_server.api.models import Failure, Listing, TraceSummary
+from agenttrace_server.api.times import TimeNs, milliseconds, rfc3339
+from agenttrace_server.store import Claimed, SortKey, TraceQuery, TraceStatus
+from agenttrace_server.store import TraceSummary as Stored
+
+router = APIRouter(tags=["traces"])
+
+Sort = Literal[
+    "start",
+    "duration",
+    "spans",
+    "messages",
+    "failures",
+    "tokens",
+    "cost",
+    "-start",
+    "-duration",
+    "-spans",
+    "-messages",
+    "-failures",
+    "-tokens",
+    "-cost",
+]
+Word = Annotated[str | None, Query(max_length=500, pattern=r"^[^\x00]*$")]
+
+
+@router.get("/traces", operation_id="listTraces", responses=problems())
+def list_traces(
+    store: StoreOf,
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    service: Word = None,
+    framework: Word = None,
+    agent: Word = None,
+    status: TraceStatus | None = None,
+    failure: Annotated[Word, Query(description="A mode, a category or a subcategory")] = None,
+    q: Annotated[Word, Query(description="Text in names, inputs, outputs or messages")] = None,
+    since: Annotated[TimeNs | None, Query(description="Started at this time or later")] = None,
+    until: Annotated[TimeNs | None, Query(description="Started before this time")] = None,
+    sort: Annotated[Sort, Query(description="A leading - sorts downwards")] = "-start",
+) -> Listing[TraceSummary]:
+    """List traces that fulfil every given condition, newest first unless `sort` says otherwise."""
+    page = store.traces(
+        TraceQuery(
+            offset=offset,
+            limit=limit,
+            service=service or None,
+            framework=framework or None,
+            agent=agent or None,
+            status=status,
+            failure=failure or None,
+            q=q or None,
+            since_ns=since,
+            until_ns=until,
+            sort=_key(sort),
+            descending=sort.startswith("-"),
+        )
+    )
+    items = [show(summary) for summary in page.items]
+    return Listing(items=items, total=page.total, offset=page.offset, limit=page.limit)
+
+
+@router.get("/traces/{trace_id}", operation_id="getTrace", responses=problems(404))
+def get_trace(store: StoreOf, trace_id: TraceId) -> TraceSummary:
+    """Return what the list says about one trace."""
+    return show(found(store, trace_id))
+
+
+@router.delete(
+    "/traces/{trace_id}", operation_id="deleteTrace", status_code=204, responses=problems(404)
+)
+def delete_trace(store: StoreOf, trace_id: TraceId) -> None:
+    """Delete a trace with its spans, messages, checkpoints and failures. This cannot be undone."""
+    if not store.delete(clean_id(trace_id)):
+        raise TraceNotFound(f"There is no trace {trace_id!r}")
+
+
+@router.post("/traces/{trace_id}/classify", operation_id="classifyTrace", responses=problems(404))
+def classify_trace(request: Request, store: StoreOf, trace_id: TraceId) -> Listing[Failure]:
+    """Analyse a trace again, now, with the plugins this server has; return the failures found."""
+    from agenttrace_server.analyse.pipeline import analyse
+
+    summary = found(store, trace_id)
+    trace = store.trace(summary.trace_id)
+    if trace is None:
+        raise TraceNotFound(f"There is no trace {trace_id!r}")
+    analysis = analyse(trace, request.app.state.plugins)
+    store.save(Claimed(summary.trace_id, summary.version), analysis)
+    return failures.listing(store, summary.trace_id)
+
+
+def show(summary: Stored) -> TraceSummary:
+    """Return a trace's summary as it goes over HTTP."""
+    values = msgspec.structs.asdict(summary)
+    start_ns, end_ns = values.pop("start_ns"), values.pop("end_ns")
+    return TraceSummary(
+        **values,
+        start_time=rfc3339(start_ns),
+        end_time=rfc3339(end_ns),
+        duration_ms=milliseconds(end_ns - start_ns),
+    )
+
+
+def _key(sort: Sort) -> SortKey:
+    name = sort.removeprefix("-")
+    return next(key for key in get_args(SortKey) if key == name)
