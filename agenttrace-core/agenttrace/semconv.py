@@ -49,3 +49,241 @@ GEN_AI_TOOL_CALL_ID = "gen_ai.tool.call.id"
 GEN_AI_TOOL_CALL_ARGUMENTS = "gen_ai.tool.call.arguments"
 GEN_AI_TOOL_CALL_RESULT = "gen_ai.tool.call.result"
 ERROR_TYPE = "error.type"
+
+CONTEXT_AGENT = "agenttrace.agent"
+"""Key in the OTel context (no attribute): the agent at work, so that a crew called by a graph knows
+who called it."""
+
+# How a span says what it is, most specific first: (attribute, value in lower case) -> kind.
+# `invoke_agent` comes after OpenLLMetry's own kinds, because it marks workflows and tasks so too.
+KINDS: tuple[tuple[str, dict[str, str]], ...] = (
+    (
+        AGENTTRACE_KIND,
+        {
+            kind: kind
+            for kind in ("workflow", "agent", "llm", "tool", "retriever", "handoff", "other")
+        },
+    ),
+    ("traceloop.span.kind", {"workflow": "workflow", "task": "other", "handoff": "handoff"}),
+    (
+        GEN_AI_OPERATION_NAME,
+        {
+            "chat": "llm",
+            "generate_content": "llm",
+            "text_completion": "llm",
+            "completion": "llm",
+            "embeddings": "llm",
+            "retrieval": "retriever",
+            "create_agent": "other",
+            "invoke_agent": "agent",
+            "execute_tool": "tool",
+            "execute_task": "other",
+            "invoke_workflow": "workflow",
+            "plan": "other",
+            "goto": "handoff",
+            "handoff": "handoff",
+            "transfer": "handoff",
+        },
+    ),
+    (
+        "openinference.span.kind",
+        {
+            "llm": "llm",
+            "embedding": "llm",
+            "agent": "agent",
+            "tool": "tool",
+            "retriever": "retriever",
+            "reranker": "retriever",
+            "chain": "other",
+            "guardrail": "other",
+            "evaluator": "other",
+            "prompt": "other",
+        },
+    ),
+    ("traceloop.span.kind", {"agent": "agent", "tool": "tool"}),
+    ("llm.request.type", {"chat": "llm", "completion": "llm", "embedding": "llm"}),
+    (
+        "ai.operationId",
+        {
+            "ai.generatetext.dogenerate": "llm",
+            "ai.streamtext.dostream": "llm",
+            "ai.generateobject.dogenerate": "llm",
+            "ai.streamobject.dostream": "llm",
+            "ai.embed.doembed": "llm",
+            "ai.embedmany.doembed": "llm",
+            "ai.toolcall": "tool",
+        },
+    ),
+    ("mcp.method.name", {"tools/call": "tool"}),
+)
+
+# Attributes that only spans of one kind carry, for spans that do not say what they are.
+KIND_HINTS: tuple[tuple[str, str], ...] = (
+    ("pydantic_ai.all_messages", "agent"),
+    ("all_messages_events", "agent"),
+    ("smolagents.task", "agent"),
+    (GEN_AI_TOOL_NAME, "tool"),
+    ("tool.name", "tool"),
+    (GEN_AI_INPUT_MESSAGES, "llm"),
+    (GEN_AI_REQUEST_MODEL, "llm"),
+    ("llm.model_name", "llm"),
+    ("retrieval.documents.0.document.content", "retriever"),
+)
+
+# Where each field of a span is kept, best first.
+ALIASES: dict[str, tuple[str, ...]] = {
+    "agent": (GEN_AI_AGENT_NAME, "agent.name", "agent_name"),
+    "agent_of_kind": ("graph.node.id", "graph.node.name", "traceloop.entity.name"),
+    "agent_role": (AGENTTRACE_AGENT_ROLE, GEN_AI_AGENT_DESCRIPTION, "agent.description"),
+    "model": (
+        GEN_AI_REQUEST_MODEL,
+        "llm.request.model_name",
+        "llm.model_name",
+        GEN_AI_RESPONSE_MODEL,
+        "llm.response.model_name",
+        "embedding.model_name",
+        "llm.request.model",
+        "ai.model.id",
+        "model_name",
+    ),
+    "provider": (
+        GEN_AI_PROVIDER_NAME,
+        "gen_ai.system",
+        "llm.provider",
+        "llm.system",
+        "llm.vendor",
+        "ai.model.provider",
+        "traceloop.association.properties.ls_provider",
+    ),
+    "tokens_in": (
+        GEN_AI_USAGE_INPUT_TOKENS,
+        "gen_ai.usage.prompt_tokens",
+        "llm.token_count.prompt",
+        "llm.usage.prompt_tokens",
+        "ai.usage.inputTokens",
+        "ai.usage.promptTokens",
+    ),
+    "tokens_out": (
+        GEN_AI_USAGE_OUTPUT_TOKENS,
+        "gen_ai.usage.completion_tokens",
+        "llm.token_count.completion",
+        "llm.usage.completion_tokens",
+        "ai.usage.outputTokens",
+        "ai.usage.completionTokens",
+    ),
+    "cost_usd": ("gen_ai.usage.cost", "llm.cost.total", "operation.cost", "llm.usage.cost"),
+    "session": (
+        GEN_AI_CONVERSATION_ID,
+        "session.id",
+        "traceloop.association.properties.session_id",
+        "traceloop.association.properties.thread_id",
+        "langsmith.trace.session_id",
+        "langfuse.session.id",
+        "ai.telemetry.metadata.sessionId",
+        "thread_id",
+    ),
+    "tool": (GEN_AI_TOOL_NAME, "tool.name", "ai.toolCall.name", "mcp.tool.name"),
+    "tool_input": (
+        GEN_AI_TOOL_CALL_ARGUMENTS,
+        "tool_arguments",
+        "ai.toolCall.args",
+        "input.value",
+        "traceloop.entity.input",
+        "tool.parameters",
+    ),
+    "tool_output": (
+        GEN_AI_TOOL_CALL_RESULT,
+        "tool_response",
+        "ai.toolCall.result",
+        "output.value",
+        "traceloop.entity.output",
+    ),
+    "input": (
+        "traceloop.entity.input",
+        "input.value",
+        "ai.prompt",
+        "ai.prompt.messages",
+        "gen_ai.task.input",
+        "gen_ai.retrieval.query.text",
+        "smolagents.task",
+    ),
+    "output": (
+        "final_result",
+        "traceloop.entity.output",
+        "output.value",
+        "ai.response.text",
+        "ai.response.object",
+        "gen_ai.task.output",
+        "gen_ai.retrieval.documents",
+    ),
+    # Values that hold a request or a response of a model, in a shape of the model's provider.
+    "request": ("input.value", "ai.prompt.messages", "gen_ai.prompt", "request_data"),
+    "response": ("output.value", "gen_ai.completion", "response_data"),
+    # A whole conversation: what was asked, everything in between, and what came out.
+    "conversation": ("pydantic_ai.all_messages", "all_messages_events"),
+    # Message events as one attribute instead of span events.
+    "message_events": ("events",),
+    "invocation": ("llm.invocation_parameters", "gen_ai.request.parameters"),
+}
+
+# Families of flattened messages: the family's prefix, then an index, then the field.
+INPUT_FAMILIES = ("llm.input_messages", "gen_ai.prompt")
+OUTPUT_FAMILIES = ("llm.output_messages", "gen_ai.completion")
+
+# Where a handoff span says who hands to whom; sender and recipient.
+HANDOFFS: tuple[tuple[str, str], ...] = (
+    ("gen_ai.agent.handoff.source.name", "gen_ai.agent.handoff.target.name"),
+    ("gen_ai.handoff.from_agent", "gen_ai.handoff.to_agent"),
+    (GEN_AI_AGENT_NAME, "gen_ai.transfer.target.name"),
+    ("langgraph.command.source_node", "langgraph.command.goto_node"),
+)
+
+# Whose spans they are, by how the instrumentation scope is called; the first part that fits counts.
+SCOPE_FRAMEWORKS: tuple[tuple[str, str], ...] = (
+    ("agenttrace.langgraph", "langgraph"),
+    ("agenttrace.autogen", "autogen"),
+    ("agenttrace.crewai", "crewai"),
+    ("langgraph", "langgraph"),
+    ("langchain", "langchain"),
+    ("autogen", "autogen"),
+    ("crewai", "crewai"),
+    ("pydantic_ai", "pydantic-ai"),
+    ("pydantic-ai", "pydantic-ai"),
+    ("smolagents", "smolagents"),
+    ("openai_agents", "openai-agents"),
+    ("openai-agents", "openai-agents"),
+    ("google_adk", "google-adk"),
+    ("google.adk", "google-adk"),
+    ("gcp.vertex.agent", "google-adk"),
+    ("strands", "strands"),
+    ("agent_framework", "agent-framework"),
+    ("semantic_kernel", "semantic-kernel"),
+    ("llama_index", "llamaindex"),
+    ("llamaindex", "llamaindex"),
+    ("haystack", "haystack"),
+    ("dspy", "dspy"),
+    ("agno", "agno"),
+    ("beeai", "beeai"),
+    ("ag2", "ag2"),
+    ("mastra", "mastra"),
+)
+
+# Instrumentations that put their own framework where the model's provider belongs.
+NOT_PROVIDERS = frozenset(
+    ("agenttrace", "langgraph", "langchain", "autogen", "crewai", "pydantic-ai", "unknown")
+)
+
+# Exceptions by which a framework steers, not by which it fails.
+CONTROL_FLOW = frozenset(
+    (
+        "GraphBubbleUp",
+        "GraphInterrupt",
+        "GraphDrained",
+        "NodeInterrupt",
+        "ParentCommand",
+        "GeneratorExit",
+        "StopIteration",
+        "StopAsyncIteration",
+        "CancelledError",
+    )
+)
