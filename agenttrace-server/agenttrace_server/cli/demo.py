@@ -1,0 +1,285 @@
+"""`demo`: a failing multi-agent run, recorded and diagnosed, with no key and no network."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import msgspec
+import typer
+
+from agenttrace.errors import AgentTraceError, ServerError
+from agenttrace_server.api.times import rfc3339
+from agenttrace_server.cli.client import Client, NetworkClient
+from agenttrace_server.cli.configuration import (
+    DatabaseURL,
+    database_file,
+    read_settings,
+    require_writable,
+)
+from agenttrace_server.cli.health import base_url, free_port, probe
+from agenttrace_server.cli.pages import ensure_ui
+from agenttrace_server.cli.serve import require_free
+from agenttrace_server.cli.terminal import say, write_json, write_line, write_table
+from agenttrace_server.cli.traces import print_failures, read_trace
+from agenttrace_server.settings import Settings
+
+START_SECONDS = 60.0
+ANALYSIS_SECONDS = 60.0
+
+
+class Framework(StrEnum):
+    """Which framework the demo's team is built with."""
+
+    langgraph = "langgraph"
+    autogen = "autogen"
+    crewai = "crewai"
+
+
+class Application(msgspec.Struct, frozen=True):
+    """A demo application: its file, the module that must be importable, and who brings it."""
+
+    file: str
+    module: str
+    extra: str
+
+
+APPLICATIONS = {
+    Framework.langgraph: Application(
+        "research_team.py", "langgraph", "agenttrace-langgraph[langgraph]"
+    ),
+    Framework.autogen: Application(
+        "research_team_autogen.py", "autogen_agentchat", "agenttrace-autogen[autogen]"
+    ),
+    Framework.crewai: Application("research_team_crewai.py", "crewai", "agenttrace-crewai[crewai]"),
+}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(epilog="Examples: agenttrace demo · agenttrace demo --once | python -m json.tool")(
+        demo
+    )
+
+
+def demo(
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Print one JSON object about the run, and end."),
+    ] = False,
+    framework: Annotated[
+        Framework, typer.Option(help="Which framework the team is built with.")
+    ] = Framework.langgraph,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="0: any free one. (default: 4318)")
+    ] = None,
+    database_url: DatabaseURL = None,
+    ui: Annotated[
+        bool, typer.Option("--ui/--no-ui", help="Build the UI first, in a checkout that lacks it.")
+    ] = True,
+) -> None:
+    """Watch a team of agents fail, and see why: no key, no network, nothing to set up.
+
+    Starts a server (or uses the one that runs), lets a research team do its work in a process of
+    its own, prints where to look at it, and serves until Ctrl-C.
+    """
+    file = _application(framework)
+    settings = read_settings(host="127.0.0.1", port=port, database_url=database_url)
+    if settings.port == 0:
+        settings = settings.model_copy(update={"port": free_port()})
+    ensure_ui(ui, required=True)
+    with _stopped_by_signals(), _server(settings) as (url, server):
+        api_key = settings.api_key.get_secret_value() if settings.api_key else None
+        client = NetworkClient(url, api_key)
+        trace_id = _analysed(client, _run(file, client, api_key))
+        found = read_trace(client, trace_id)
+        address = f"{url}/traces/{trace_id}"
+        if once:
+            write_json(_summary(address, found))
+            return
+        _print(address, found)
+        if server is not None:
+            _serve_on(server)
+
+
+def _serve_on(server: "subprocess.Popen[bytes]") -> None:
+    """Wait for Ctrl-C, which is how a demo is meant to end."""
+    say("Serving until Ctrl-C.")
+    try:
+        server.wait()
+    except KeyboardInterrupt:
+        return
+    raise ServerError("the server stopped by itself; what it said above tells why")
+
+
+def _application(framework: Framework) -> Path:
+    """Return the demo application's file. Raises `AgentTraceError` if it cannot be run here."""
+    application = APPLICATIONS[framework]
+    package = Path(__file__).resolve().parents[1]
+    places = (package.parents[1] / "examples", package / "demo")
+    file = next((p / application.file for p in places if (p / application.file).is_file()), None)
+    if file is None:
+        raise AgentTraceError(
+            f"this version has no demo for {framework.value}; try: agenttrace demo"
+        )
+    if importlib.util.find_spec(application.module) is None:
+        raise AgentTraceError(
+            f"{framework.value} is not installed here: pip install '{application.extra}', "
+            f"or in a checkout: uv sync --package {application.extra.partition('[')[0]} "
+            f"--extra {framework.value} --inexact"
+        )
+    return file
+
+
+@contextmanager
+def _server(settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
+    """Give a server's URL, and its process if it was started for this; stop that in the end."""
+    url = base_url(settings.host, settings.port)
+    found = probe(url)
+    if found.is_agenttrace:
+        say(f"AgentTrace {found.version} already serves {url}: using it")
+        yield url, None
+        return
+    require_free(settings.host, settings.port)
+    require_writable(settings)
+    file = database_file(settings.database_url)
+    say(f"Starting AgentTrace on {url}" + (f", traces are kept in {file}" if file else ""))
+    command = [sys.executable, "-m", "agenttrace_server", "serve", "--no-ui"]
+    options = ["--host", settings.host, "--port", str(settings.port)]
+    process = subprocess.Popen(
+        [*command, *options],
+        env={
+            **os.environ,
+            "AGENTTRACE_DATABASE_URL": settings.database_url,
+            "LOG_LEVEL": os.environ.get("LOG_LEVEL", "warning"),
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+    )
+    try:
+        _until_it_answers(process, url)
+        yield url, process
+    finally:
+        _stop(process)
+
+
+def _until_it_answers(process: subprocess.Popen[bytes], url: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if probe(url).is_agenttrace:
+            return
+        time.sleep(0.1)
+    raise ServerError(f"the server did not start on {url}; what it said above tells why")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let a polite kill end the server too, as Ctrl-C does."""
+
+    def leave(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(file: Path, client: NetworkClient, api_key: str | None) -> str:
+    """Run the application in a process of its own and return the id of the trace it made."""
+    say(f"Running {file}")
+    mark = uuid.uuid4().hex
+    # Clocks of one machine, but the trace begins a little before its first span is written.
+    since = rfc3339(time.time_ns() - 10**9)
+    environment = {
+        **os.environ,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": client.where,
+        "OTEL_RESOURCE_ATTRIBUTES": f"service.instance.id={mark}",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if api_key:
+        environment["OTEL_EXPORTER_OTLP_HEADERS"] = f"authorization={quote(f'Bearer {api_key}')}"
+    done = subprocess.run(
+        [sys.executable, "-m", "agenttrace", "run", str(file)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+        check=False,
+    )
+    if done.returncode:
+        raise AgentTraceError(
+            f"the demo application ended with exit code {done.returncode}; its output is above"
+        )
+    return _marked_trace(client, since, mark)
+
+
+def _marked_trace(client: Client, since: str, mark: str) -> str:
+    """Return the newest trace whose process carries the mark in its resource."""
+    for trace in client.get("traces", since=since, limit=100)["items"]:
+        trace_id = str(trace["trace_id"])
+        first = client.get("traces", trace_id, "spans")["span_id"][0]
+        span = client.get("traces", trace_id, "spans", first)
+        if span["resource"].get("service.instance.id") == mark:
+            return trace_id
+    raise AgentTraceError(
+        "the demo ran, but its trace did not arrive; `agenttrace doctor` may tell why"
+    )
+
+
+def _analysed(client: Client, trace_id: str) -> str:
+    """Return the trace's id once its agents, messages and failures are derived."""
+    deadline = time.monotonic() + ANALYSIS_SECONDS
+    while time.monotonic() < deadline:
+        trace = client.get("traces", trace_id)
+        if trace["analysed"] and trace["status"] != "running":
+            return trace_id
+        time.sleep(0.1)
+    raise ServerError(f"trace {trace_id} is not analysed after {ANALYSIS_SECONDS:.0f} s")
+
+
+def _summary(address: str, found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "url": address,
+        "trace_id": found["trace"]["trace_id"],
+        "agents": len(found["agents"]),
+        "messages": len(found["messages"]),
+        "spans": found["trace"]["span_count"],
+        "failures": len(found["failures"]),
+    }
+
+
+def _print(address: str, found: dict[str, Any]) -> None:
+    observed = sum(message["provenance"] == "observed" for message in found["messages"])
+    messages = f"{len(found['messages'])}, {observed} of them observed"
+    write_table(
+        ("", ""),
+        (
+            ("Agents", ", ".join(agent["name"] for agent in found["agents"])),
+            ("Messages", messages),
+            ("Spans", found["trace"]["span_count"]),
+            ("Failures", len(found["failures"])),
+        ),
+    )
+    print_failures(found["failures"])
+    write_line()
+    write_line(f"Look at it: {address}", style="bold")
