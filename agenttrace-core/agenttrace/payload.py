@@ -80,8 +80,12 @@ def message(
     caused_by: str | None = None,
     audience: Sequence[str] = (),
     message_id: str | None = None,
+    at_ns: int | None = None,
 ) -> str:
-    """Record on `span` that `sender` said `content` to `recipient`; return the message's id."""
+    """Record on `span` that `sender` said `content` to `recipient`; return the message's id.
+
+    `at_ns` is when, in Unix nanoseconds: now, unless the recipient became known only later.
+    """
     message_id = message_id or new_id()
     attributes: dict[str, Any] = {
         semconv.MESSAGE_ID: message_id,
@@ -94,7 +98,7 @@ def message(
         attributes[semconv.MESSAGE_CAUSED_BY] = caused_by
     if audience:
         attributes[semconv.MESSAGE_AUDIENCE] = tuple(audience)
-    _add_event(span, semconv.MESSAGE_EVENT, attributes)
+    _add_event(span, semconv.MESSAGE_EVENT, attributes, at_ns)
     return message_id
 
 
@@ -128,14 +132,16 @@ def checkpoint(
     _add_event(span, semconv.CHECKPOINT_EVENT, attributes)
 
 
-def _add_event(span: Span, name: str, attributes: dict[str, Any]) -> None:
+def _add_event(
+    span: Span, name: str, attributes: dict[str, Any], at_ns: int | None = None
+) -> None:
     if not span.is_recording():
         return
     pending = _pending(span)
     if pending is None:
-        span.add_event(name, texts(attributes, LIMIT))
+        span.add_event(name, texts(attributes, LIMIT), at_ns)
     else:
-        pending.events.append((time_ns(), name, attributes))
+        pending.events.append((at_ns or time_ns(), name, attributes))
 
 
 def _pending(span: Span) -> Pending | None:
