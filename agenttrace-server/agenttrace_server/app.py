@@ -1,29 +1,37 @@
 """Put the server together: one FastAPI app that receives, answers and shows."""
 
+import signal
+import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, Protocol
 
 import anyio.to_thread
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+import uvicorn
+from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.middleware.gzip import GZipMiddleware
 
-from agenttrace.errors import StoreUnavailable
+from agenttrace.errors import AgentTraceError, ServerError
 from agenttrace.plugins import Plugins, load_plugins
-from agenttrace_server import api, problems
-from agenttrace_server.access import authorised, is_authorised
-from agenttrace_server.api.models import Health, Problem
+from agenttrace_server import api, logs, problems
+from agenttrace_server.access import authorised
+from agenttrace_server.analyse.supervisor import Supervisor
+from agenttrace_server.api import health
+from agenttrace_server.api.models import Problem
 from agenttrace_server.guard import Guard
+from agenttrace_server.listening import identify, listen, refuse_unsafe, url_of
 from agenttrace_server.live import Live
-from agenttrace_server.metrics import CONTENT_TYPE, Metrics
+from agenttrace_server.metrics import Metrics
 from agenttrace_server.pages import Pages
 from agenttrace_server.settings import Settings
-from agenttrace_server.store import Store, TraceQuery
+from agenttrace_server.store import Store
 
-VERSION = version("agenttrace-server")
+__all__ = ["Analysis", "create_app", "identify", "serve"]
+
+GRACEFUL_SECONDS = 15
 
 _DESCRIPTION = """Who the agents of a run are, what they said to each other, and what broke.
 
@@ -38,7 +46,7 @@ key, send it as `Authorization: Bearer KEY` or `x-api-key: KEY`.
 
 
 class Analysis(Protocol):
-    """What analyses quiet traces beside the server; `analyse.supervisor` has the real one."""
+    """What analyses quiet traces beside the server; `Supervisor` is the real one."""
 
     def start(self) -> None:
         """Begin."""
@@ -70,15 +78,15 @@ def create_app(
 
     app = FastAPI(
         title="AgentTrace",
-        version=VERSION,
+        version=version("agenttrace-server"),
         description=_DESCRIPTION,
         lifespan=lifespan,
-        root_path=settings.root_path.rstrip("/"),
+        root_path=settings.root_path,
         openapi_url="/api/openapi.json",
         # The usual pages load their scripts from elsewhere, which our content policy forbids.
         docs_url=None,
         redoc_url=None,
-        servers=[{"url": settings.root_path.rstrip("/") or "/"}],
+        servers=[{"url": settings.root_path or "/"}],
         root_path_in_servers=False,
     )
     app.state.settings = settings
@@ -86,9 +94,9 @@ def create_app(
     app.state.analysis = analysis
     app.state.started = time.monotonic()
     if find_spec("agenttrace_server.receive"):
-        app.include_router(_receiver(), dependencies=[Depends(authorised)])
+        app.include_router(_receiver(), dependencies=[Depends(authorised), Depends(_wake_analysis)])
     app.include_router(api.router)
-    app.include_router(router)
+    app.include_router(health.router)
     app.router.default = Pages()
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Guard, settings=settings)
@@ -103,6 +111,13 @@ def _receiver() -> APIRouter:
     return router
 
 
+def _wake_analysis(request: Request) -> Iterator[None]:
+    """Tell the analysis that an export is in, once it is."""
+    yield
+    if request.app.state.analysis is not None:
+        request.app.state.analysis.wake()
+
+
 @asynccontextmanager
 async def _running(
     app: FastAPI, settings: Settings, store: Store | None, analysis: Analysis | None
@@ -112,7 +127,7 @@ async def _running(
     from agenttrace_server.store.sql import open_store
 
     plugins: Plugins = await anyio.to_thread.run_sync(load_plugins)
-    opened = store or await anyio.to_thread.run_sync(open_store, settings.database_url)
+    opened: Store = store or await anyio.to_thread.run_sync(open_store, settings.database_url)
     ingest = Ingest(opened, plugins)
     live = Live(opened, app.state.metrics)
     app.state.store, app.state.plugins = opened, plugins
@@ -127,44 +142,6 @@ async def _running(
         if analysis is not None:
             await anyio.to_thread.run_sync(analysis.stop)
         await anyio.to_thread.run_sync(opened.close)
-
-
-router = APIRouter(tags=["server"])
-
-
-@router.get("/health", operation_id="getHealth", responses={503: {"model": Health}})
-def get_health(request: Request, response: Response) -> Health:
-    """Say how the server is; 503 when its database is away."""
-    state = request.app.state
-    analysis: Analysis | None = state.analysis
-    store: Store = state.store
-    traces = None
-    try:
-        store.ping()
-        if is_authorised(request):
-            traces = store.traces(TraceQuery(limit=1)).total
-    except StoreUnavailable:
-        response.status_code = 503
-    up = response.status_code != 503
-    analyses = "off" if analysis is None else "up" if analysis.alive else "down"
-    return Health(
-        status="unavailable" if not up else "degraded" if analyses == "down" else "ok",
-        service="agenttrace",
-        version=VERSION,
-        store="up" if up else "down",
-        analysis=analyses,
-        traces=traces,
-        uptime_seconds=round(time.monotonic() - state.started, 3),
-    )
-
-
-@router.get("/metrics", operation_id="getMetrics", response_class=Response)
-def get_metrics(request: Request) -> Response:
-    """Return the server's counters in Prometheus's text format: numbers only, nothing of a trace."""
-    metrics: Metrics = request.app.state.metrics
-    analysis: Analysis | None = request.app.state.analysis
-    metrics.analysis_up.set(analysis is not None and analysis.alive)
-    return Response(metrics.text(), media_type=CONTENT_TYPE)
 
 
 def _describe_problems(app: FastAPI) -> None:
@@ -184,3 +161,75 @@ def _describe_problems(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what was begun and return.
+
+    `ready` is told the URL once requests are answered. Raises `ServerError`, in one line that says
+    what to do, where the address or the database cannot be had.
+    """
+    refuse_unsafe(settings)
+    logs.set_up()
+    sock = listen(settings.host, settings.port)
+    try:
+        store = _open_store(settings)
+        app = create_app(settings, store=store, analysis=Supervisor(settings))
+        config = uvicorn.Config(
+            app,
+            lifespan="on",
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+            # Live clients have nothing to tell us.
+            ws_max_size=64 * 1024,
+        )
+        server = _Server(config, lambda: ready(url_of(settings, sock)) if ready else None)
+        with _stopped_by_signals(server):
+            server.run(sockets=[sock])
+    finally:
+        sock.close()
+
+
+def _open_store(settings: Settings) -> Store:
+    from agenttrace_server.store.sql import open_store
+
+    try:
+        return open_store(settings.database_url)
+    except AgentTraceError as error:
+        raise ServerError(str(error)) from error
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, which says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        self._ready()
+
+
+@contextmanager
+def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Stop the server on SIGINT and SIGTERM, and survive them.
+
+    Uvicorn stops on them too, but then raises them again, and the caller would die of its own
+    orderly shutdown.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,11 +2,13 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 def data_folder() -> Path:
@@ -20,6 +22,10 @@ def data_folder() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "agenttrace"
 
 
+def _default_database() -> str:
+    return f"sqlite:///{data_folder() / 'agenttrace.db'}"
+
+
 class Settings(BaseSettings):
     """Server settings; each field is the variable `AGENTTRACE_<FIELD>`."""
 
@@ -27,15 +33,35 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(4318, ge=0, le=65535)
-    database_url: str = Field(default_factory=lambda: f"sqlite:///{data_folder() / 'agenttrace.db'}")
+    database_url: str = Field(default_factory=_default_database)
     api_key: SecretStr | None = Field(None, description="Asked of every request when set")
     insecure: bool = Field(False, description="Listen beyond this machine without an API key")
-    allowed_hosts: list[str] = Field(
-        [], description="More names this server is reached by when it has no API key"
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="More names this server is reached by when it has no API key: a,b"
     )
-    max_body_bytes: int = Field(64 * 1024 * 1024, description="After decompression")
-    quiet_seconds: float = Field(2.0, description="A trace is analysed this long after its last span")
+    max_body_bytes: int = Field(64 * 1024 * 1024, gt=0, description="After decompression")
+    quiet_seconds: float = Field(
+        2.0, ge=0, description="A trace is analysed this long after its last span"
+    )
     root_path: str = Field("", description="URL path prefix when served behind a proxy")
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _by_commas(cls, value: str | Iterable[str]) -> tuple[str, ...]:
+        names = value.split(",") if isinstance(value, str) else value
+        return tuple(name.strip() for name in names if name.strip())
+
+    @field_validator("api_key")
+    @classmethod
+    def _not_empty(cls, value: SecretStr | None) -> SecretStr | None:
+        # An empty variable is how compose files say "not set"; an empty key would let anyone in.
+        return value if value and value.get_secret_value().strip() else None
+
+    @field_validator("root_path")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        trimmed = value.strip("/")
+        return f"/{trimmed}" if trimmed else ""
 
 
 @lru_cache(maxsize=1)

@@ -172,11 +172,15 @@ def page_rank(graph: "nx.DiGraph[str]", damping: float = 0.85) -> dict[str, floa
     size = graph.number_of_nodes()
     rank = dict.fromkeys(graph, 1 / size)
     out = {name: graph.out_degree(name, weight="weight") for name in graph}
+    links = [
+        (sender, recipient, float(weight))
+        for sender, recipient, weight in graph.edges(data="weight")
+    ]
     for _ in range(100):
         # Who sends nothing spreads its rank over everyone.
         lost = sum(rank[name] for name in graph if not out[name])
         following = dict.fromkeys(graph, (1 - damping + damping * lost) / size)
-        for sender, recipient, weight in graph.edges(data="weight"):
+        for sender, recipient, weight in links:
             following[recipient] += damping * rank[sender] * weight / out[sender]
         change = sum(abs(following[name] - rank[name]) for name in graph)
         rank = following

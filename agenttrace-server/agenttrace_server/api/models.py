@@ -74,9 +74,9 @@ class TraceSummary(Model):
 class SpanSkeleton(Model):
     """Every span of a trace without its bodies, one list per field, in start order.
 
-    `parent` is the parent's row, -1 for a root, -2 where the parent never arrived. `start_us` counts
-    microseconds from `start_time`. `name`, `kind`, `agent` and `model` index into the tables of the
-    plural name (-1: none). `status` is 0 unset, 1 ok, 2 error.
+    `parent` is the parent's row, -1 for a root, -2 where the parent never arrived. `start_us`
+    counts microseconds from `start_time`. `name`, `kind`, `agent` and `model` index into the tables
+    of the plural name (-1: none). `status` is 0 unset, 1 ok, 2 error.
     """
 
     trace_id: str

@@ -12,7 +12,7 @@ _LAST_SHOWN_NS = 253_402_300_799 * 10**9
 
 
 def rfc3339(time_ns: int) -> str:
-    """Return Unix nanoseconds as RFC 3339 in UTC with microseconds: `2026-01-31T12:00:00.000001Z`."""
+    """Return Unix nanoseconds as RFC 3339 in UTC: `2026-01-31T12:00:00.000001Z`."""
     shown = _EPOCH + timedelta(microseconds=min(max(time_ns, 0), _LAST_SHOWN_NS) // 1000)
     return shown.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
