@@ -97,9 +97,9 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Write the generated documents anew: the API reference from the OpenAPI document."""
+    """Write the derived documents anew: the API reference, the table of settings."""
     _sync(session)
-    session.run("python", "docs/make_api_reference.py")
+    session.run("python", "docs/make_reference.py")
 
 
 @nox.session(venv_backend="none")

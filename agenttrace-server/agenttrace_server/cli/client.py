@@ -17,7 +17,7 @@ import typer
 
 from agenttrace.errors import AgentTraceError, ServerError, TraceNotFound
 from agenttrace_server.cli.configuration import read_settings, require_writable
-from agenttrace_server.cli.health import base_url, probe
+from agenttrace_server.listening import identify
 from agenttrace_server.settings import Settings
 
 ServerURL = Annotated[
@@ -173,6 +173,13 @@ def api_path(*segments: str, **query: Any) -> str:
     return f"{path}?{urlencode(given)}" if given else path
 
 
+def base_url(settings: Settings) -> str:
+    """Return the URL by which this machine reaches a server with these settings."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    host = f"[{host}]" if ":" in host else host
+    return f"http://{host}:{settings.port}{settings.root_path.rstrip('/')}"
+
+
 @contextmanager
 def connect(server: str | None, database_url: str | None) -> Iterator[Client]:
     """Give a client for the server asked for, the one on this machine, or the database.
@@ -182,8 +189,8 @@ def connect(server: str | None, database_url: str | None) -> Iterator[Client]:
     if server and database_url:
         raise AgentTraceError("give --server or --database-url, not both")
     settings = read_settings(database_url=database_url)
-    url = base_url(settings.host, settings.port)
-    if server or (database_url is None and probe(url).is_agenttrace):
+    url = base_url(settings)
+    if server or (database_url is None and identify(url)):
         key = settings.api_key.get_secret_value() if settings.api_key else None
         yield NetworkClient(server or url, key)
         return

@@ -19,18 +19,17 @@ import typer
 
 from agenttrace.errors import AgentTraceError, ServerError
 from agenttrace_server.api.times import rfc3339
-from agenttrace_server.cli.client import Client, NetworkClient
+from agenttrace_server.cli.client import Client, NetworkClient, base_url
 from agenttrace_server.cli.configuration import (
     DatabaseURL,
     database_file,
     read_settings,
     require_writable,
 )
-from agenttrace_server.cli.health import base_url, free_port, probe
 from agenttrace_server.cli.pages import ensure_ui
-from agenttrace_server.cli.serve import require_free
 from agenttrace_server.cli.terminal import say, write_json, write_line, write_table
 from agenttrace_server.cli.traces import print_failures, read_trace
+from agenttrace_server.listening import identify, listen
 from agenttrace_server.settings import Settings
 
 START_SECONDS = 60.0
@@ -94,8 +93,6 @@ def demo(
     """
     file = _application(framework)
     settings = read_settings(host="127.0.0.1", port=port, database_url=database_url)
-    if settings.port == 0:
-        settings = settings.model_copy(update={"port": free_port()})
     ensure_ui(ui, required=True)
     with _stopped_by_signals(), _server(settings) as (url, server):
         api_key = settings.api_key.get_secret_value() if settings.api_key else None
@@ -143,13 +140,14 @@ def _application(framework: Framework) -> Path:
 @contextmanager
 def _server(settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
     """Give a server's URL, and its process if it was started for this; stop that in the end."""
-    url = base_url(settings.host, settings.port)
-    found = probe(url)
-    if found.is_agenttrace:
-        say(f"AgentTrace {found.version} already serves {url}: using it")
+    url = base_url(settings)
+    if settings.port and (version := identify(url)):
+        say(f"AgentTrace {version} already serves {url}: using it")
         yield url, None
         return
-    require_free(settings.host, settings.port)
+    with listen(settings.host, settings.port) as free:
+        settings = settings.model_copy(update={"port": free.getsockname()[1]})
+    url = base_url(settings)
     require_writable(settings)
     file = database_file(settings.database_url)
     say(f"Starting AgentTrace on {url}" + (f", traces are kept in {file}" if file else ""))
@@ -175,7 +173,7 @@ def _server(settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes] |
 def _until_it_answers(process: subprocess.Popen[bytes], url: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        if probe(url).is_agenttrace:
+        if identify(url):
             return
         time.sleep(0.1)
     raise ServerError(f"the server did not start on {url}; what it said above tells why")
