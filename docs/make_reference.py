@@ -1,6 +1,6 @@
 """Write what is derived from the code: docs/api.md, and the settings in docs/deployment.md.
 
-`uv run nox -s docs` runs it; with `--check` it changes nothing and fails if something is not current.
+`uv run nox -s docs` runs it; with `--check` it changes nothing and fails if one is not current.
 """
 
 import re
@@ -21,7 +21,7 @@ def documents() -> dict[Path, str]:
     deployment = DOCS / "deployment.md"
     table = "\n".join(_settings())
     return {
-        DOCS / "api.md": "\n".join(_api(create_app(Settings()).openapi())) + "\n",
+        DOCS / "api.md": "\n".join(_api(create_app(Settings.model_construct()).openapi())) + "\n",
         deployment: _SETTINGS.sub(
             lambda match: f"{match[1]}{table}\n{match[2]}", deployment.read_text("utf-8")
         ),
@@ -35,9 +35,8 @@ def main() -> int:
     for path in stale:
         if not check:
             path.write_text(documents()[path], "utf-8")
-        sys.stderr.write(
-            f"{path.name} {'is not current: uv run nox -s docs' if check else 'written'}\n"
-        )
+        what = "is not current: uv run nox -s docs" if check else "written"
+        sys.stderr.write(f"{path.name} {what}\n")
     return 1 if check and stale else 0
 
 
@@ -49,18 +48,13 @@ def _settings() -> Iterator[str]:
     yield "| Variable | Default | |"
     yield "|---|---|---|"
     for name, field in Settings.model_fields.items():
-        default = "in your data folder" if field.default_factory else f"`{_default(field.default)}`"
-        yield f"| `AGENTTRACE_{name.upper()}` | {default} | {field.description or ''} |"
+        default = "" if field.default in (None, "", ()) else f"`{_default(field.default)}`"
+        where = "a file in your data folder" if field.default_factory else default
+        yield f"| `AGENTTRACE_{name.upper()}` | {where} | {field.description or ''} |"
 
 
 def _default(value: object) -> str:
-    return (
-        ""
-        if value in (None, "", [])
-        else str(value).lower()
-        if value in (True, False)
-        else str(value)
-    )
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _api(document: dict[str, Any]) -> Iterator[str]:
@@ -98,7 +92,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[st
     answers = (
         f"{status} {_content(response)}"
         for status, response in operation["responses"].items()
-        if status.startswith("2") or status.startswith("1")
+        if status.startswith(("1", "2"))
     )
     yield f"Answers {'; '.join(answers)}.\n"
 

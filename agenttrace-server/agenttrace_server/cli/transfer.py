@@ -29,7 +29,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(
         "import",
-        epilog="Example: agenttrace import run.json more.jsonl.gz · cat run.pb | agenttrace import -",
+        epilog="Example: agenttrace import run.json more.jsonl.gz",
     )(import_files)
     app.command(epilog="Example: agenttrace export last > trace.json")(export)
 
