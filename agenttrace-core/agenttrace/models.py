@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import msgspec
 
 AttributeValue: TypeAlias = Any
-"""None, str, bool, int, float, bytes, or a list or dict (str keys) of these, as in OTLP's AnyValue."""
+"""None, str, bool, int, float, bytes, or a list or dict (str keys) of these: OTLP's AnyValue."""
 
 Attributes: TypeAlias = Mapping[str, AttributeValue]
 
@@ -19,7 +19,7 @@ Severity = Literal["low", "medium", "high", "critical"]
 Review = Literal["proposed", "confirmed", "rejected"]
 
 USER = "user"
-"""The participant that stands for whoever started the run; it sends and receives, but is no agent."""
+"""The participant that stands for whoever started the run: sends and receives, but is no agent."""
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -253,14 +253,14 @@ class Trace(msgspec.Struct, frozen=True, dict=True):
     def _agent_by_span(self) -> dict[str, str | None]:
         names: dict[str, str | None] = {}
         for span in self.spans:
-            chain: list[str] = []
+            chain: dict[str, None] = {}
             walk: Span | None = span
             name: str | None = None
             while walk is not None and walk.span_id not in chain:
                 if walk.span_id in names:
                     name = names[walk.span_id]
                     break
-                chain.append(walk.span_id)
+                chain[walk.span_id] = None
                 if walk.agent:
                     name = walk.agent
                     break
@@ -270,7 +270,7 @@ class Trace(msgspec.Struct, frozen=True, dict=True):
         return names
 
     def agent_of(self, span: Span) -> str | None:
-        """The agent whose work this span is: its own, else its nearest ancestor's. O(1) amortised."""
+        """The agent whose work this span is: its own, else its nearest ancestor's. O(1) in the mean."""
         return self._agent_by_span.get(span.span_id)
 
 
@@ -299,4 +299,4 @@ class Executor(Protocol):
     """Runs a framework again from one of its checkpoints, in the user's own process."""
 
     def __call__(self, target: Any, checkpoint: Checkpoint, edits: Mapping[str, Any]) -> Any:
-        """Resume `target` (what the user made replayable) from `checkpoint` with `edits` applied."""
+        """Resume `target` (what was made replayable) from `checkpoint` with `edits` applied."""

@@ -1,0 +1,261 @@
+"""Infer messages from how agents' runs lie in each other, where nothing else tells them."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from agenttrace import semconv
+from agenttrace.chat import as_text
+from agenttrace.models import USER, Message, MessageType, Span, Trace
+from agenttrace.nesting import depths, nearest, runs
+
+# How sure an inferred message is. A span that states a handoff is nearly a recording. That an agent
+# ran inside another is certain, that its input is what it was told is likely. That what one agent
+# put out turns up in what the next took in is strong. That the first agent of a workflow got the
+# workflow's input is a guess.
+STATED: Final = 0.95
+OUTERMOST: Final = 0.9
+NESTED: Final = 0.8
+FLOWS: Final = 0.75
+NOTED: Final = 0.7
+IN_WORKFLOW: Final = 0.7
+WITHOUT_CONTENT: Final = 0.25
+
+_DOWN: Final = frozenset(("task", "handoff", "question", "broadcast"))
+_UP: Final = frozenset(("result", "answer", "handoff", "broadcast"))
+
+# Shorter texts turn up in others by chance; and looking further back costs, and says less.
+_SHORTEST_FLOW: Final = 12
+_FURTHEST_FLOW: Final = 16
+
+
+def infer(trace: Trace, told: Sequence[Message]) -> list[Message]:
+    """Return the messages that `told` leaves out, in an order in which they may have been sent."""
+    heard = _Heard(told)
+    found = _handoffs(trace, heard)
+    heard.add(found)
+    for more in (_nested(trace, heard), _noted(trace, heard), _flows(trace, heard)):
+        heard.add(more)
+        found += more
+    found += _with_user(trace, heard)
+    return _in_order(trace, found)
+
+
+class _Heard:
+    """Who was told something and who answered, and when: what needs no inferring."""
+
+    def __init__(self, messages: Iterable[Message]) -> None:
+        self._first_told: dict[str, int] = {}
+        self._last_answered: dict[str, int] = {}
+        self._pairs: set[tuple[str, str]] = set()
+        self.user_asked = False
+        self.user_answered = False
+        self.add(messages)
+
+    def add(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            at = message.sent_at
+            self._pairs.add((message.sender, message.recipient))
+            self.user_asked |= message.sender == USER
+            self.user_answered |= message.recipient == USER
+            if message.type in _DOWN:
+                for name in (message.recipient, *message.audience):
+                    self._first_told[name] = min(at, self._first_told.get(name, at))
+            if message.type in _UP:
+                latest = self._last_answered.get(message.sender, at)
+                self._last_answered[message.sender] = max(at, latest)
+
+    def told(self, run: Span) -> bool:
+        """Whether somebody told the run's agent what to do, before it ended."""
+        at = self._first_told.get(run.agent or "")
+        return at is not None and at <= run.end_ns
+
+    def answered(self, run: Span, outer: str) -> bool:
+        """Whether the run's agent gave an answer, to the one above it or at all, since it began."""
+        at = self._last_answered.get(run.agent or "")
+        return (run.agent, outer) in self._pairs or (at is not None and at >= run.start_ns)
+
+    def talked(self, sender: str, recipient: str) -> bool:
+        return (sender, recipient) in self._pairs
+
+
+def _handoffs(trace: Trace, heard: _Heard) -> list[Message]:
+    """A message for each span that states a handoff, or calls a tool such as `transfer_to_coder`."""
+    agents = {_slug(span.agent): span.agent for span in trace.spans if span.agent}
+    outer_tool = nearest(trace, lambda span: span.kind in ("tool", "handoff"))
+    found = []
+    for span in trace.spans:
+        if span.kind == "handoff":
+            sender, recipient = _parties(trace, span)
+        elif span.kind == "tool" and (target := _TRANSFER.match(span.tool or "")):
+            outer = outer_tool[span.span_id]
+            seen_twice = outer is not None and outer.tool == span.tool
+            recipient = None if seen_twice else agents.get(_slug(target[1]))
+            sender = trace.agent_of(span)
+        else:
+            continue
+        if not sender or not recipient or sender == recipient or heard.talked(sender, recipient):
+            continue
+        content = span.output if span.input in (None, "{}") else span.input
+        found.append(_message(span, sender, recipient, "handoff", content, STATED, span.end_ns))
+    return found
+
+
+_TRANSFER: Final = re.compile(r"(?:transfer|handoff|hand_off|delegate)(?:_back)?_to_(.+)")
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"\W+", "_", name.strip().lower())
+
+
+def _parties(trace: Trace, span: Span) -> tuple[str | None, str | None]:
+    for source, target in semconv.HANDOFFS:
+        recipient = as_text(span.attributes.get(target))
+        if recipient:
+            return as_text(span.attributes.get(source)) or trace.agent_of(span), recipient
+    _, found, recipient = span.name.partition("handoff to ")
+    return trace.agent_of(span), (recipient if found else None)
+
+
+def _nested(trace: Trace, heard: _Heard) -> list[Message]:
+    """A task for each run inside another agent's run, and its result."""
+    found = []
+    for run, outer in runs(trace):
+        if outer is None or outer.agent is None or run.agent is None:
+            continue
+        task = None
+        if not heard.told(run):
+            during = run.parent_id if run.parent_id in trace.by_id else run.span_id
+            task = _message(
+                run, outer.agent, run.agent, "task", run.input, NESTED, run.start_ns, during=during
+            )
+            found.append(task)
+        if run.error is None and not heard.answered(run, outer.agent):
+            cause = task.message_id if task else None
+            found.append(
+                _message(
+                    run,
+                    run.agent,
+                    outer.agent,
+                    "result",
+                    run.output,
+                    NESTED,
+                    run.end_ns,
+                    caused_by=cause,
+                )
+            )
+    return found
+
+
+def _noted(trace: Trace, heard: _Heard) -> list[Message]:
+    """A task for each run of which the instrumentation noted the agent before it."""
+    names = {span.agent for span in trace.spans if span.agent}
+    found = []
+    for run, _ in runs(trace):
+        before = as_text(run.attributes.get("graph.node.parent_id"))
+        if before is None or before == run.agent or before not in names or run.agent is None:
+            continue
+        if not heard.told(run):
+            found.append(_message(run, before, run.agent, "task", run.input, NOTED, run.start_ns))
+    return found
+
+
+def _flows(trace: Trace, heard: _Heard) -> list[Message]:
+    """A task for each run whose input holds what runs beside it had put out before, or the reverse.
+
+    Only outermost runs: one inside another agent's run was told by that agent.
+    """
+    found = []
+    beside = [run for run, outer in runs(trace) if outer is None]
+    for index, run in enumerate(beside):
+        if run.agent is None or not run.input or heard.told(run):
+            continue
+        for earlier in beside[max(0, index - _FURTHEST_FLOW) : index]:
+            if earlier.agent in (None, run.agent) or earlier.end_ns > run.start_ns:
+                continue
+            if earlier.agent and _flows_into(earlier.output or "", run.input):
+                message = _message(
+                    run, earlier.agent, run.agent, "task", earlier.output, FLOWS, run.start_ns
+                )
+                found.append(message)
+    return found
+
+
+def _flows_into(output: str, given: str) -> bool:
+    output, given = output.strip(), given.strip()
+    if min(len(output), len(given)) < _SHORTEST_FLOW:
+        return False
+    if output in given or given in output:
+        return True
+    # Arguments are JSON: there the same text is written with its quotes and newlines escaped.
+    return msgspec.json.encode(output).decode()[1:-1] in given
+
+
+def _with_user(trace: Trace, heard: _Heard) -> list[Message]:
+    """What the user asked for and got: input and output of each root in which agents ran."""
+    if heard.user_asked and heard.user_answered:
+        return []
+    has_root = any(span.parent_id is None for span in trace.spans)
+    roots = {span.span_id for span in trace.roots if span.parent_id is None or not has_root}
+    root_of = nearest(trace, lambda span: span.span_id in roots)
+    outermost: dict[str, list[Span]] = {}
+    for run, outer in runs(trace):
+        root = run if run.span_id in roots else root_of[run.span_id]
+        if outer is None and root is not None and run.agent != USER:
+            outermost.setdefault(root.span_id, []).append(run)
+    found = []
+    for root_id, inside in outermost.items():
+        root = trace.by_id[root_id]
+        first, last = inside[0], max(inside, key=lambda run: run.end_ns)
+        sure = OUTERMOST if first is root else IN_WORKFLOW
+        task, result = root.input or first.input, root.output or last.output
+        if not heard.user_asked and task and first.agent:
+            found.append(_message(root, USER, first.agent, "task", task, sure, root.start_ns))
+        if not heard.user_answered and result and last.agent and root.error is None:
+            found.append(_message(root, last.agent, USER, "result", result, sure, root.end_ns))
+    return found
+
+
+def _in_order(trace: Trace, messages: Iterable[Message]) -> list[Message]:
+    """Tasks from the outside in and results from the inside out, as calls are made and return."""
+    depth = depths(trace)
+
+    def key(message: Message) -> tuple[int, bool, int]:
+        deep = depth.get(message.span_id, 0)
+        is_result = message.type == "result"
+        if USER in (message.sender, message.recipient):
+            deep = -1
+        return message.sent_at, is_result, -deep if is_result else deep
+
+    return sorted(messages, key=key)
+
+
+def _message(
+    span: Span,
+    sender: str,
+    recipient: str,
+    kind: MessageType,
+    content: str | None,
+    confidence: float,
+    sent_at: int,
+    *,
+    during: str | None = None,
+    caused_by: str | None = None,
+) -> Message:
+    key = f"{span.trace_id}/{span.span_id}/{kind}/{sender}/{recipient}"
+    return Message(
+        message_id=hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:16],
+        trace_id=span.trace_id,
+        span_id=during or span.span_id,
+        sender=sender,
+        recipient=recipient,
+        type=kind,
+        content=content or "",
+        sent_at=sent_at,
+        caused_by=caused_by,
+        provenance="inferred",
+        confidence=confidence if content else round(confidence - WITHOUT_CONTENT, 2),
+    )
