@@ -1,14 +1,24 @@
-/** The server's nouns, under the names this code uses. */
-export interface TraceSummary { trace_id: string; name: string; service_name: string; frameworks: string[]; status: 'running'|'ok'|'error'; start_time: string; end_time: string; duration_ms: number; span_count: number; error_count: number; agents: string[]; message_count: number; failure_count: number; tokens_in: number; tokens_out: number; cost_usd: number|null; session: string|null; replay_of: string|null; analysed: boolean; version: number }
-export interface SpanSkeleton { trace_id: string; start_time: string; span_id: string[]; parent: number[]; start_us: number[]; duration_us: number[]; name: number[]; kind: number[]; agent: number[]; model: number[]; status: number[]; tokens: number[]; names: string[]; kinds: string[]; agents: string[]; models: string[] }
-export interface SpanEvent { name: string; time: string; attributes: Record<string, unknown> }
-export interface SpanLink { trace_id: string; span_id: string; attributes: Record<string, unknown> }
-export interface Span { trace_id: string; span_id: string; parent_id: string|null; name: string; kind: string; span_kind: string; status: 'unset'|'ok'|'error'; status_message: string; start_time: string; end_time: string; duration_ms: number; framework: string|null; agent: string|null; agent_role: string|null; model: string|null; provider: string|null; tool: string|null; input: string|null; output: string|null; tokens_in: number|null; tokens_out: number|null; cost_usd: number|null; session: string|null; error: string|null; attributes: Record<string, unknown>; events: SpanEvent[]; links: SpanLink[]; scope: { name: string; version: string; attributes: Record<string, unknown>; schema_url: string }; resource: Record<string, unknown> }
-export interface Agent { name: string; trace_id: string; framework: string|null; role: string|null; models: string[]; tools: string[]; spans: number; errors: number; tokens_in: number; tokens_out: number; cost_usd: number|null; first_time: string; last_time: string }
-export interface Message { message_id: string; trace_id: string; span_id: string; sender: string; recipient: string; type: 'task'|'result'|'handoff'|'question'|'answer'|'broadcast'; content: string; content_hash: string; sent_at: string; caused_by: string|null; audience: string[]; tokens: number|null; provenance: 'observed'|'inferred'; confidence: number }
-export interface GraphNode { name: string; role: string|null; framework: string|null; spans: number; tokens: number; tokens_in: number; tokens_out: number; cost_usd: number|null; errors: number; failures: number; messages_in: number; messages_out: number; duration_ms: number; centrality: { degree: number; in_degree: number; out_degree: number; betweenness: number; pagerank: number } }
-export interface GraphEdge { sender: string; recipient: string; count: number; types: Record<string, number>; provenance: 'observed'|'inferred'|'mixed'; errors: number; tokens: number }
-export interface GraphMetrics { nodes: number; edges: number; messages: number; density: number; components: number; cycles: string[][]; delegation_cycles: string[][]; truncated: boolean; approximate: boolean }
-export interface Graph { trace_id: string; nodes: GraphNode[]; edges: GraphEdge[]; metrics: GraphMetrics }
-export interface Failure { annotation_id: string; trace_id: string; mode: string; category: string; subcategory: string; classifier: string; span_id: string|null; message_id: string|null; agent: string|null; severity: 'low'|'medium'|'high'|'critical'; confidence: number; evidence: string; explanation: string; decisive: boolean; review: 'proposed'|'confirmed'|'rejected'; reviewer: string|null }
+/** The server's nouns, under the names this code uses; generated from its OpenAPI document. */
+import type { components, operations } from './schema'
+
+type Schemas = components['schemas']
+
+export type TraceSummary = Schemas['TraceSummary']
+export type SpanSkeleton = Schemas['SpanSkeleton']
+export type Span = Schemas['Span']
+export type SpanEvent = Schemas['SpanEvent']
+export type Agent = Schemas['Agent']
+export type Message = Schemas['Message']
+export type MessageType = Message['type']
+export type Graph = Schemas['Graph']
+export type GraphNode = Schemas['GraphNode']
+export type GraphEdge = Schemas['GraphEdge']
+export type Failure = Schemas['Failure']
 export type Review = Failure['review']
+export type Plugin = Schemas['Plugin']
+export type RejectedSpan = Schemas['RejectedSpan']
+export type Health = Schemas['Health']
+export type Session = Schemas['Session']
+export type Problem = Schemas['Problem']
+export type TraceListing = Schemas['Listing_TraceSummary_']
+export type TraceQuery = NonNullable<operations['listTraces']['parameters']['query']>

@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest'
+import type { Failure } from '@/api/types'
+import { arrange, codeOf, nameOf, title } from './model'
+
+function failure(changes: Partial<Failure>): Failure {
+  return {
+    annotation_id: 'f', trace_id: 't', mode: '1.3', category: 'specification', subcategory: 'step_repetition', classifier: 'mast',
+    span_id: null, message_id: null, agent: null, severity: 'medium', confidence: 0.9, evidence: '', explanation: '',
+    decisive: false, review: 'proposed', reviewer: null, ...changes,
+  }
+}
+
+test('the decisive failure comes first, whatever its severity', () => {
+  const { groups } = arrange([failure({ severity: 'critical', category: 'a' }), failure({ decisive: true, severity: 'low', category: 'b' })])
+
+  expect(groups.map((g) => g.category)).toEqual(['b', 'a'])
+})
+
+test('doubtful and rejected findings are kept apart', () => {
+  const sorted = arrange([failure({ confidence: 0.3 }), failure({ review: 'rejected' }), failure({ confidence: 0.3, review: 'confirmed' })])
+
+  expect([sorted.groups.length, sorted.doubtful.length, sorted.rejected.length]).toEqual([1, 1, 1])
+})
+
+test('failures have names people know', () => {
+  expect(nameOf(failure({}))).toBe('Step repetition')
+  expect(codeOf(failure({}))).toBe('1.3')
+  expect(nameOf(failure({ mode: 'tool_error', subcategory: 'tool_error_ignored' }))).toBe('Tool error ignored')
+  expect(codeOf(failure({ mode: 'tool_error' }))).toBeNull()
+  expect(title('inter-agent_misalignment')).toBe('Inter agent misalignment')
+})
