@@ -7,6 +7,7 @@ AgentTraceError
   + SpanNotFound         no such span in that trace
   + FailureNotFound      no such failure annotation in the store
   + StoreUnavailable     the database cannot be reached or written; try again later
+  + SchemaError          the database's tables are not those this server works with
   + ServerError          an AgentTrace server cannot be started or reached
   + ReplayError
     - CheckpointNotFound
@@ -40,6 +41,10 @@ class FailureNotFound(AgentTraceError):
 
 class StoreUnavailable(AgentTraceError):
     """The database cannot be reached or written now; the same call may succeed later."""
+
+
+class SchemaError(AgentTraceError):
+    """The database's tables are not those this server works with."""
 
 
 class ServerError(AgentTraceError):

@@ -1,0 +1,397 @@
+"""Hand out traces to analyse, and keep what the analysis found."""
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
+
+from agenttrace.errors import FailureNotFound
+from agenttrace.models import FailureAnnotation, Message, Review
+from agenttrace_server.store import Analysis, Change, Claimed
+from agenttrace_server.store.counting import leaves
+from agenttrace_server.store.dialect import Dialect
+from agenttrace_server.store.read import failure
+from agenttrace_server.store.rows import encode
+from agenttrace_server.store.search import Search
+from agenttrace_server.tables import (
+    AgentRow,
+    AnalysisRow,
+    CheckpointRow,
+    FailureRow,
+    MessageRow,
+    SpanRow,
+    TraceModel,
+    TraceRow,
+    table,
+)
+
+TRACES, SPANS, MODELS, ANALYSES = map(table, (TraceRow, SpanRow, TraceModel, AnalysisRow))
+AGENTS, MESSAGES = table(AgentRow), table(MessageRow)
+CHECKPOINTS, FAILURES = table(CheckpointRow), table(FailureRow)
+
+_SECOND = 1_000_000_000
+LEASE_NS = 60 * _SECOND
+"""A claim is given out again after this long."""
+ROOT_GRACE = 0.1
+"""The part of the quiet time after which a trace is due whose root has arrived."""
+RESTLESS = 5
+"""A trace that is never quiet is due after this many quiet times."""
+ABANDONED_NS = 600 * _SECOND
+"""A trace without a root that was silent this long is not running any more."""
+
+
+def due(now: int, project_id: int, quiet_seconds: float) -> ColumnElement[bool]:
+    """The condition that a trace has to be analysed and nobody is at it."""
+    quiet = int(quiet_seconds * _SECOND)
+    return and_(
+        TRACES.c.project_id == project_id,
+        TRACES.c.analysed_version < TRACES.c.version,
+        TRACES.c.claimed_until < now,
+        or_(
+            TRACES.c.written_at <= now - quiet,
+            and_(TRACES.c.head_rank == 0, TRACES.c.written_at <= now - int(quiet * ROOT_GRACE)),
+            TRACES.c.dirty_since <= now - RESTLESS * quiet,
+        ),
+    )
+
+
+def claim(
+    tx: Connection, dialect: Dialect, project_id: int, limit: int, quiet_seconds: float
+) -> list[Claimed]:
+    """Claim traces that are due, the longest silent first."""
+    now = time.time_ns()
+    query = select(TRACES.c.trace_id, TRACES.c.version).where(due(now, project_id, quiet_seconds))
+    query = query.order_by(TRACES.c.written_at).limit(limit)
+    claimed = []
+    for trace_id, version in tx.execute(dialect.free(query)).all():
+        tx.execute(
+            update(TRACES)
+            .where(TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id)
+            .values(claimed_until=now + LEASE_NS)
+        )
+        claimed.append(Claimed(trace_id, version))
+    return claimed
+
+
+def usage(
+    connection: Connection, project_id: int, trace_id: str
+) -> tuple[int, list[tuple[Any, ...]]]:
+    """Return the trace's version, and what each model used in it, as rows of `trace_models`.
+
+    Counted on leaf LLM spans: those that report usage and have no such span anywhere beneath.
+    """
+    version = connection.execute(
+        select(TRACES.c.version).where(
+            TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id
+        )
+    ).scalar()
+    c = SPANS.c
+    of_trace = (c.project_id == project_id, c.trace_id == trace_id)
+    calls = connection.execute(
+        select(c.span_id, c.model, c.failed, c.tokens_in, c.tokens_out, c.cost_usd).where(
+            *of_trace, c.kind == "llm"
+        )
+    ).all()
+    users = [row[0] for row in calls if not row[3] is row[4] is row[5] is None]
+    counted: set[str] = set()
+    if users:
+        parents = connection.execute(select(c.span_id, c.parent_span_id).where(*of_trace))
+        counted = leaves(dict(parents.tuples().all()), users)
+    models: dict[str, list[Any]] = {}
+    for span_id, model, failed, tokens_in, tokens_out, cost in calls:
+        if span_id not in counted and span_id in users:
+            continue
+        entry = models.setdefault(model or "", [0, 0, 0, 0, None])
+        entry[0] += 1
+        entry[1] += failed
+        entry[2] += tokens_in or 0
+        entry[3] += tokens_out or 0
+        if cost is not None:
+            entry[4] = (entry[4] or 0.0) + cost
+    return version or 0, [(project_id, trace_id, name, *row) for name, row in models.items()]
+
+
+def save(
+    tx: Connection,
+    dialect: Dialect,
+    search: Search,
+    project_id: int,
+    claimed: Claimed,
+    analysis: Analysis,
+    used: tuple[int, list[tuple[Any, ...]]],
+) -> None:
+    """Replace what was derived from a trace; `used` is what `usage` returned.
+
+    Nothing happens where the trace was deleted, or a later version of it was saved.
+    """
+    trace_id = claimed.trace_id
+    state = tx.execute(
+        dialect.locked(
+            select(TRACES.c.version, TRACES.c.analysed_version).where(
+                TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id
+            )
+        )
+    ).first()
+    if state is None or state.analysed_version > claimed.version:
+        return
+    _replace(
+        tx, dialect, ANALYSES, project_id, trace_id, [_analysis_row(project_id, claimed, analysis)]
+    )
+    _replace(tx, dialect, AGENTS, project_id, trace_id, _agent_rows(project_id, claimed, analysis))
+    _replace(
+        tx,
+        dialect,
+        CHECKPOINTS,
+        project_id,
+        trace_id,
+        _checkpoint_rows(project_id, claimed, analysis),
+    )
+    _save_messages(tx, dialect, search, project_id, trace_id, analysis.messages)
+    _save_failures(tx, dialect, project_id, trace_id, analysis.failures)
+    values: dict[str, Any] = {
+        "agents": encode(list(dict.fromkeys(agent.name for agent in analysis.agents))),
+        "message_count": len({message.message_id for message in analysis.messages}),
+        "failure_count": _failure_count(tx, project_id, trace_id),
+        "analysed_version": min(claimed.version, state.version),
+        "claimed_until": 0,
+        "dirty_since": time.time_ns(),
+        "cursor": dialect.take(tx, "cursor", 1),
+    }
+    version, models = used
+    if version == state.version:  # else spans came meanwhile, and another analysis is due
+        _replace(tx, dialect, MODELS, project_id, trace_id, models)
+        costs = [row[-1] for row in models if row[-1] is not None]
+        values["tokens_in"] = sum(row[5] for row in models)
+        values["tokens_out"] = sum(row[6] for row in models)
+        values["cost_usd"] = math.fsum(costs) if costs else None
+    tx.execute(
+        update(TRACES)
+        .where(TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id)
+        .values(values)
+    )
+
+
+def _replace(
+    tx: Connection,
+    dialect: Dialect,
+    into: Any,
+    project_id: int,
+    trace_id: str,
+    rows: Sequence[Sequence[Any]],
+) -> None:
+    """Make these the trace's only rows of a table."""
+    tx.execute(delete(into).where(into.c.project_id == project_id, into.c.trace_id == trace_id))
+    dialect.add(tx, into, rows)
+
+
+def _analysis_row(project_id: int, claimed: Claimed, analysis: Analysis) -> tuple[Any, ...]:
+    return (project_id, claimed.trace_id, encode(analysis.graph), encode(analysis.owners))
+
+
+def _agent_rows(project_id: int, claimed: Claimed, analysis: Analysis) -> list[tuple[Any, ...]]:
+    return [
+        (
+            project_id,
+            agent.name,
+            agent.framework or "",
+            claimed.trace_id,
+            position,
+            agent.role,
+            encode(agent.models),
+            encode(agent.tools),
+            agent.spans,
+            agent.errors,
+            agent.tokens_in,
+            agent.tokens_out,
+            agent.cost_usd,
+            agent.first_ns,
+            agent.last_ns,
+        )
+        for position, agent in enumerate(analysis.agents)
+    ]
+
+
+def _checkpoint_rows(
+    project_id: int, claimed: Claimed, analysis: Analysis
+) -> list[tuple[Any, ...]]:
+    return [
+        (
+            project_id,
+            claimed.trace_id,
+            checkpoint.checkpoint_id,
+            position,
+            checkpoint.span_id,
+            checkpoint.framework,
+            checkpoint.label,
+            checkpoint.state,
+            checkpoint.input,
+            checkpoint.config,
+            checkpoint.created_at,
+            int(checkpoint.resumable),
+            checkpoint.why_not,
+        )
+        for position, checkpoint in enumerate(analysis.checkpoints)
+    ]
+
+
+def _save_messages(
+    tx: Connection,
+    dialect: Dialect,
+    search: Search,
+    project_id: int,
+    trace_id: str,
+    messages: Iterable[Message],
+) -> None:
+    """Write only what differs: analysing again mostly finds the same, and indexing words is dear."""
+    of_trace = and_(MESSAGES.c.project_id == project_id, MESSAGES.c.trace_id == trace_id)
+    stored = {row.message_id: row for row in tx.execute(select(MESSAGES).where(of_trace))}
+    found = {
+        message.message_id: _message_row(project_id, trace_id, message) for message in messages
+    }
+    gone = [
+        row for key, row in stored.items() if found.get(key) is None or found[key] != tuple(row[1:])
+    ]
+    search.forget_messages(tx, [(row.message_no, row.content) for row in gone])
+    for start in range(0, len(gone), 500):
+        numbers = [row.message_no for row in gone[start : start + 500]]
+        tx.execute(delete(MESSAGES).where(MESSAGES.c.message_no.in_(numbers)))
+    kept = stored.keys() - {row.message_id for row in gone}
+    new = [row for key, row in found.items() if key not in kept]
+    first = dialect.take(tx, "message", len(new))
+    numbered = [(first + n, *row) for n, row in enumerate(new)]
+    dialect.insert(tx, MESSAGES, numbered)
+    search.add_messages(tx, [(row[0], row[8]) for row in numbered])
+
+
+def _message_row(project_id: int, trace_id: str, message: Message) -> tuple[Any, ...]:
+    return (
+        project_id,
+        trace_id,
+        message.message_id,
+        message.span_id,
+        message.sender,
+        message.recipient,
+        message.type,
+        message.content,
+        message.content_hash,
+        message.sent_at,
+        message.caused_by,
+        encode(message.audience),
+        message.tokens,
+        message.provenance,
+        message.confidence,
+    )
+
+
+def _save_failures(
+    tx: Connection,
+    dialect: Dialect,
+    project_id: int,
+    trace_id: str,
+    failures: Iterable[FailureAnnotation],
+) -> None:
+    """Replace what nobody reviewed; what a person confirmed or rejected stays, found again or not."""
+    of_trace = and_(FAILURES.c.project_id == project_id, FAILURES.c.trace_id == trace_id)
+    tx.execute(delete(FAILURES).where(of_trace, FAILURES.c.reviewed_at.is_(None)))
+    rows = [
+        (
+            project_id,
+            trace_id,
+            found.annotation_id,
+            found.mode,
+            found.category,
+            found.subcategory,
+            found.classifier,
+            found.span_id,
+            found.message_id,
+            found.agent,
+            found.severity,
+            found.confidence,
+            found.evidence,
+            found.explanation,
+            int(found.decisive),
+            found.review,
+            found.reviewer,
+            None,
+        )
+        for found in failures
+    ]
+    dialect.add(tx, FAILURES, rows)
+
+
+def _failure_count(tx: Connection, project_id: int, trace_id: str) -> int:
+    return tx.execute(
+        select(func.count()).where(
+            FAILURES.c.project_id == project_id,
+            FAILURES.c.trace_id == trace_id,
+            FAILURES.c.review != "rejected",
+        )
+    ).scalar_one()
+
+
+def review(
+    tx: Connection,
+    dialect: Dialect,
+    project_id: int,
+    annotation_id: str,
+    verdict: Review,
+    reviewer: str | None,
+) -> FailureAnnotation:
+    """Keep what a person decided about a failure; raises `FailureNotFound`."""
+    this = and_(FAILURES.c.project_id == project_id, FAILURES.c.annotation_id == annotation_id)
+    changed = tx.execute(
+        update(FAILURES)
+        .where(this)
+        .values(
+            review=verdict,
+            reviewer=reviewer,
+            # Taken back to "proposed", a failure is the classifier's again.
+            reviewed_at=None if verdict == "proposed" else time.time_ns(),
+        )
+    )
+    if not changed.rowcount:
+        raise FailureNotFound(f"No failure annotation {annotation_id!r} in the store")
+    row = tx.execute(select(FAILURES).where(this)).first()
+    assert row is not None
+    tx.execute(
+        update(TRACES)
+        .where(TRACES.c.project_id == project_id, TRACES.c.trace_id == row.trace_id)
+        .values(
+            failure_count=_failure_count(tx, project_id, row.trace_id),
+            cursor=dialect.take(tx, "cursor", 1),
+        )
+    )
+    return failure(row)
+
+
+def changes(connection: Connection, project_id: int, after: int, limit: int) -> list[Change]:
+    """Return what changed since cursor `after`, oldest first."""
+    c = TRACES.c
+    rows = connection.execute(
+        select(c.cursor, c.trace_id, c.version, c.analysed_version >= c.version)
+        .where(c.project_id == project_id, c.cursor > after)
+        .order_by(c.cursor)
+        .limit(limit)
+    )
+    return [Change(cursor, trace, version, bool(done)) for cursor, trace, version, done in rows]
+
+
+def settle(tx: Connection, dialect: Dialect) -> None:
+    """Give a status to traces whose root never came and that have been silent for long."""
+    now = time.time_ns()
+    rows = tx.execute(
+        select(TRACES.c.project_id, TRACES.c.trace_id, TRACES.c.error_count).where(abandoned(now))
+    ).all()
+    for project_id, trace_id, errors in rows:
+        tx.execute(
+            update(TRACES)
+            .where(TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id)
+            .values(status="error" if errors else "ok", cursor=dialect.take(tx, "cursor", 1))
+        )
+
+
+def abandoned(now: int) -> ColumnElement[bool]:
+    """The condition that a trace has had no root and no span for long."""
+    return and_(TRACES.c.status == "running", TRACES.c.written_at < now - ABANDONED_NS)

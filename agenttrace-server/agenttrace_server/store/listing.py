@@ -1,0 +1,110 @@
+"""List traces: filters, order and pages, all of it in the database."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+
+from agenttrace_server.store import Page, SortKey, TraceQuery, TraceSummary
+from agenttrace_server.store.search import Search
+from agenttrace_server.tables import AgentRow, FailureRow, TraceFacet, TraceRow, table
+
+TRACES, FACETS, AGENTS, FAILURES = map(table, (TraceRow, TraceFacet, AgentRow, FailureRow))
+
+_SORTS: dict[SortKey, ColumnElement[Any]] = {
+    "start": TRACES.c.start_time,
+    "duration": TRACES.c.duration,
+    "spans": TRACES.c.span_count,
+    "messages": TRACES.c.message_count,
+    "failures": TRACES.c.failure_count,
+    "tokens": TRACES.c.tokens_in + TRACES.c.tokens_out,
+    "cost": func.coalesce(TRACES.c.cost_usd, 0.0),
+}
+
+
+def page(connection: Connection, project_id: int, search: Search, query: TraceQuery) -> Page:
+    """Return one page of traces."""
+    conditions = _conditions(connection, project_id, search, query)
+    total = connection.execute(
+        select(func.count()).select_from(TRACES).where(*conditions)
+    ).scalar_one()
+    sort = _SORTS[query.sort]
+    keys = (sort, TRACES.c.trace_id) if query.sort == "start" else (sort, TRACES.c.start_time)
+    rows = connection.execute(
+        select(TRACES)
+        .where(*conditions)
+        .order_by(*(key.desc() if query.descending else key for key in keys), TRACES.c.trace_id)
+        .limit(query.limit)
+        .offset(query.offset)
+    )
+    return Page(tuple(summary(row) for row in rows), total, query.offset, query.limit)
+
+
+def one(connection: Connection, project_id: int, trace_id: str) -> TraceSummary | None:
+    """Return the trace's row of the list, or None."""
+    row = connection.execute(
+        select(TRACES).where(TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id)
+    ).first()
+    return None if row is None else summary(row)
+
+
+def summary(row: Row[Any]) -> TraceSummary:
+    """Return the summary of a row of `traces`."""
+    return TraceSummary(
+        trace_id=row.trace_id,
+        name=row.name,
+        service_name=row.service_name,
+        frameworks=tuple(msgspec.json.decode(row.frameworks)),
+        status=row.status,
+        start_ns=row.start_time,
+        end_ns=row.end_time,
+        span_count=row.span_count,
+        error_count=row.error_count,
+        agents=tuple(msgspec.json.decode(row.agents)),
+        message_count=row.message_count,
+        failure_count=row.failure_count,
+        tokens_in=row.tokens_in,
+        tokens_out=row.tokens_out,
+        cost_usd=row.cost_usd,
+        session=row.session,
+        replay_of=row.replay_of,
+        analysed=row.analysed_version >= row.version,
+        version=row.version,
+    )
+
+
+def _conditions(
+    connection: Connection, project_id: int, search: Search, query: TraceQuery
+) -> list[ColumnElement[bool]]:
+    conditions = [TRACES.c.project_id == project_id]
+    if query.service is not None:
+        conditions.append(_with_facet(project_id, "service", query.service))
+    if query.framework is not None:
+        conditions.append(_with_facet(project_id, "framework", query.framework))
+    if query.agent is not None:
+        named = and_(AGENTS.c.project_id == project_id, AGENTS.c.name == query.agent)
+        conditions.append(TRACES.c.trace_id.in_(select(AGENTS.c.trace_id).where(named)))
+    if query.status is not None:
+        conditions.append(TRACES.c.status == query.status)
+    if query.failure is not None:
+        kinds = (FAILURES.c.mode, FAILURES.c.category, FAILURES.c.subcategory)
+        failed = and_(
+            FAILURES.c.project_id == project_id,
+            FAILURES.c.review != "rejected",
+            or_(*(kind == query.failure for kind in kinds)),
+        )
+        conditions.append(TRACES.c.trace_id.in_(select(FAILURES.c.trace_id).where(failed)))
+    if query.since_ns is not None:
+        conditions.append(TRACES.c.start_time >= query.since_ns)
+    if query.until_ns is not None:
+        conditions.append(TRACES.c.start_time <= query.until_ns)
+    if query.q is not None and query.q.strip():
+        conditions.append(search.condition(connection, query.q))
+    return conditions
+
+
+def _with_facet(project_id: int, facet: str, value: str) -> ColumnElement[bool]:
+    labelled = and_(
+        FACETS.c.project_id == project_id, FACETS.c.facet == facet, FACETS.c.value == value
+    )
+    return TRACES.c.trace_id.in_(select(FACETS.c.trace_id).where(labelled))

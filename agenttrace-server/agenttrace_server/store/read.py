@@ -1,0 +1,259 @@
+"""Read one trace: its spans, and what was derived from them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Select, and_, case, select
+
+from agenttrace.models import Agent, Checkpoint, FailureAnnotation, Message, Scope, Span, Trace
+from agenttrace_server.store import SpanColumns
+from agenttrace_server.store.rows import decode_scope, row_span
+from agenttrace_server.tables import (
+    AgentRow,
+    AnalysisRow,
+    CheckpointRow,
+    FailureRow,
+    MessageRow,
+    ScopeRow,
+    SpanBody,
+    SpanRow,
+    TraceScope,
+    table,
+)
+
+SPANS, BODIES, SCOPES, TRACE_SCOPES = map(table, (SpanRow, SpanBody, ScopeRow, TraceScope))
+AGENTS, MESSAGES, CHECKPOINTS = map(table, (AgentRow, MessageRow, CheckpointRow))
+FAILURES, ANALYSES = table(FailureRow), table(AnalysisRow)
+
+
+def trace(connection: Connection, project_id: int, trace_id: str) -> Trace | None:
+    """Return the whole trace, or None."""
+    spans = _spans(connection, project_id, trace_id)
+    if not spans:
+        return None
+    return Trace(
+        trace_id,
+        tuple(spans),
+        agents(connection, project_id, trace_id),
+        messages(connection, project_id, trace_id),
+        checkpoints(connection, project_id, trace_id),
+    )
+
+
+def span(connection: Connection, project_id: int, trace_id: str, span_id: str) -> Span | None:
+    """Return one span, whole, or None."""
+    return next(iter(_spans(connection, project_id, trace_id, SPANS.c.span_id == span_id)), None)
+
+
+def _spans(connection: Connection, project_id: int, trace_id: str, *where: Any) -> list[Span]:
+    of_trace = (SPANS.c.project_id == project_id, SPANS.c.trace_id == trace_id, *where)
+    rows = connection.execute(
+        select(SPANS, BODIES.c.body)
+        .join(BODIES, BODIES.c.body_id == SPANS.c.body_id)
+        .where(*of_trace)
+        .order_by(SPANS.c.start_time, SPANS.c.end_time.desc(), SPANS.c.span_id)
+    ).all()
+    scopes = _scopes(connection, project_id, trace_id) if rows else {}
+    return [row_span(row, row[-1], scopes[row.scope_id]) for row in rows]
+
+
+def _scopes(connection: Connection, project_id: int, trace_id: str) -> dict[int, Scope]:
+    rows = connection.execute(
+        select(SCOPES.c.scope_id, SCOPES.c.scope)
+        .join(
+            TRACE_SCOPES,
+            and_(
+                TRACE_SCOPES.c.project_id == SCOPES.c.project_id,
+                TRACE_SCOPES.c.scope_id == SCOPES.c.scope_id,
+            ),
+        )
+        .where(TRACE_SCOPES.c.project_id == project_id, TRACE_SCOPES.c.trace_id == trace_id)
+    )
+    return {scope_id: decode_scope(text) for scope_id, text in rows}
+
+
+def agents(connection: Connection, project_id: int, trace_id: str) -> tuple[Agent, ...]:
+    """Return the agents of a trace in order of appearance."""
+    rows = connection.execute(_of(AGENTS, project_id, trace_id).order_by(AGENTS.c.position))
+    return tuple(
+        Agent(
+            row.name,
+            row.trace_id,
+            row.framework or None,
+            row.role,
+            tuple(msgspec.json.decode(row.models)),
+            tuple(msgspec.json.decode(row.tools)),
+            row.spans,
+            row.errors,
+            row.tokens_in,
+            row.tokens_out,
+            row.cost_usd,
+            row.first_time,
+            row.last_time,
+        )
+        for row in rows
+    )
+
+
+def messages(connection: Connection, project_id: int, trace_id: str) -> tuple[Message, ...]:
+    """Return the messages of a trace in the order they were sent."""
+    query = _of(MESSAGES, project_id, trace_id)
+    rows = connection.execute(query.order_by(MESSAGES.c.sent_at, MESSAGES.c.message_no))
+    return tuple(message(row) for row in rows)
+
+
+def message(row: Row[Any]) -> Message:
+    """Return the message of a row."""
+    return Message(
+        message_id=row.message_id,
+        trace_id=row.trace_id,
+        span_id=row.span_id,
+        sender=row.sender,
+        recipient=row.recipient,
+        type=row.type,
+        content=row.content,
+        content_hash=row.content_hash,
+        sent_at=row.sent_at,
+        caused_by=row.caused_by,
+        audience=tuple(msgspec.json.decode(row.audience)),
+        tokens=row.tokens,
+        provenance=row.provenance,
+        confidence=row.confidence,
+    )
+
+
+def checkpoints(connection: Connection, project_id: int, trace_id: str) -> tuple[Checkpoint, ...]:
+    """Return the checkpoints of a trace in the order they were made."""
+    query = _of(CHECKPOINTS, project_id, trace_id)
+    rows = connection.execute(query.order_by(CHECKPOINTS.c.created_at, CHECKPOINTS.c.position))
+    return tuple(checkpoint(row) for row in rows)
+
+
+def checkpoint(row: Row[Any]) -> Checkpoint:
+    """Return the checkpoint of a row."""
+    return Checkpoint(
+        checkpoint_id=row.checkpoint_id,
+        trace_id=row.trace_id,
+        span_id=row.span_id,
+        framework=row.framework,
+        label=row.label,
+        state=row.state,
+        input=row.input,
+        config=row.config,
+        created_at=row.created_at,
+        resumable=bool(row.resumable),
+        why_not=row.why_not,
+    )
+
+
+def failures(
+    connection: Connection, project_id: int, trace_id: str
+) -> tuple[FailureAnnotation, ...]:
+    """Return the failures of a trace, decisive ones first, then by confidence."""
+    query = _of(FAILURES, project_id, trace_id)
+    order = (FAILURES.c.decisive.desc(), FAILURES.c.confidence.desc(), FAILURES.c.annotation_id)
+    return tuple(failure(row) for row in connection.execute(query.order_by(*order)))
+
+
+def failure(row: Row[Any]) -> FailureAnnotation:
+    """Return the failure annotation of a row."""
+    return FailureAnnotation(
+        annotation_id=row.annotation_id,
+        trace_id=row.trace_id,
+        mode=row.mode,
+        category=row.category,
+        subcategory=row.subcategory,
+        classifier=row.classifier,
+        span_id=row.span_id,
+        message_id=row.message_id,
+        agent=row.agent,
+        severity=row.severity,
+        confidence=row.confidence,
+        evidence=row.evidence,
+        explanation=row.explanation,
+        decisive=bool(row.decisive),
+        review=row.review,
+        reviewer=row.reviewer,
+    )
+
+
+def graph(connection: Connection, project_id: int, trace_id: str) -> dict[str, Any] | None:
+    """Return the agent graph stored by the last analysis, or None before the first."""
+    query = select(ANALYSES.c.graph).where(
+        ANALYSES.c.project_id == project_id, ANALYSES.c.trace_id == trace_id
+    )
+    text = connection.execute(query).scalar()
+    return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
+
+
+def columns(connection: Connection, project_id: int, trace_id: str) -> SpanColumns | None:
+    """Return the skeleton of every span of the trace, or None."""
+    c = SPANS.c
+    rows: Sequence[Any] = connection.execute(
+        select(
+            c.span_id,
+            c.parent_span_id,
+            c.start_time,
+            c.end_time,
+            c.name,
+            c.kind,
+            c.agent,
+            c.model,
+            case((and_(c.failed == 1, c.status != 2), 2), else_=c.status),
+            c.tokens_in,
+            c.tokens_out,
+        ).where(c.project_id == project_id, c.trace_id == trace_id)
+    ).all()
+    if not rows:
+        return None
+    rows = sorted(rows, key=lambda row: (row[2], -row[3], row[0]))
+    span_ids, parents, starts, ends, names, kinds, agent_names, models, statuses, ins, outs = zip(
+        *rows, strict=True
+    )
+    owners = _owners(connection, project_id, trace_id)
+    place = {span_id: number for number, span_id in enumerate(span_ids)}
+    name_list, name_index = _indexed(names)
+    kind_list, kind_index = _indexed(kinds)
+    agent_list, agent_index = _indexed(
+        [own or owners.get(span_id) for own, span_id in zip(agent_names, span_ids, strict=True)]
+    )
+    model_list, model_index = _indexed(models)
+    first = starts[0]
+    return SpanColumns(
+        trace_id=trace_id,
+        start_ns=first,
+        span_id=list(span_ids),
+        parent=[-1 if parent is None else place.get(parent, -2) for parent in parents],
+        start_us=[(start - first) // 1000 for start in starts],
+        duration_us=[max(0, end - start) // 1000 for start, end in zip(starts, ends, strict=True)],
+        name=name_index,
+        kind=kind_index,
+        agent=agent_index,
+        model=model_index,
+        status=list(statuses),
+        tokens=[(i or 0) + (o or 0) for i, o in zip(ins, outs, strict=True)],
+        names=name_list,
+        kinds=kind_list,
+        agents=agent_list,
+        models=model_list,
+    )
+
+
+def _owners(connection: Connection, project_id: int, trace_id: str) -> dict[str, str]:
+    query = select(ANALYSES.c.owners).where(
+        ANALYSES.c.project_id == project_id, ANALYSES.c.trace_id == trace_id
+    )
+    text = connection.execute(query).scalar()
+    return {} if text is None else msgspec.json.decode(text, type=dict[str, str])
+
+
+def _indexed(values: Sequence[str | None]) -> tuple[list[str], list[int]]:
+    """Return the distinct values in order of appearance, and each value's place (-1: None)."""
+    places: dict[str | None, int] = {None: -1}
+    index = [places.setdefault(value, len(places) - 1) for value in values]
+    return [value for value in places if value is not None], index
+
+
+def _of(rows: Any, project_id: int, trace_id: str) -> Select[Any]:
+    return select(rows).where(rows.c.project_id == project_id, rows.c.trace_id == trace_id)

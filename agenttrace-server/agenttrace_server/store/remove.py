@@ -1,0 +1,75 @@
+"""Delete a trace, and with it everything that was kept of it."""
+
+from sqlalchemy import Connection, and_, delete, exists, or_, select
+
+from agenttrace_server.store.search import Search
+from agenttrace_server.tables import (
+    AgentRow,
+    AnalysisRow,
+    CheckpointRow,
+    FailureRow,
+    MessageRow,
+    RejectedSpan,
+    ReplayRow,
+    Row,
+    ScopeRow,
+    SpanBody,
+    SpanRow,
+    TraceFacet,
+    TraceModel,
+    TraceRow,
+    TraceScope,
+    table,
+)
+
+SPANS, BODIES, SCOPES, TRACE_SCOPES = map(table, (SpanRow, SpanBody, ScopeRow, TraceScope))
+MESSAGES, REPLAYS = table(MessageRow), table(ReplayRow)
+
+_OF_TRACE: tuple[type[Row], ...] = (
+    SpanRow,
+    TraceFacet,
+    TraceModel,
+    AnalysisRow,
+    AgentRow,
+    MessageRow,
+    CheckpointRow,
+    FailureRow,
+    RejectedSpan,
+    TraceScope,
+    TraceRow,
+)
+
+
+def remove(tx: Connection, search: Search, project_id: int, trace_id: str) -> bool:
+    """Delete all of a trace; return whether there was one."""
+    of_messages = (MESSAGES.c.project_id == project_id, MESSAGES.c.trace_id == trace_id)
+    messages = tx.execute(select(MESSAGES.c.message_no, MESSAGES.c.content).where(*of_messages))
+    search.forget_messages(tx, [(number, content) for number, content in messages])
+    bodies = BODIES.c.body_id.in_(
+        select(SPANS.c.body_id).where(
+            SPANS.c.project_id == project_id, SPANS.c.trace_id == trace_id
+        )
+    )
+    search.forget_spans(tx, bodies)
+    tx.execute(delete(BODIES).where(bodies))
+    of_scopes = (TRACE_SCOPES.c.project_id == project_id, TRACE_SCOPES.c.trace_id == trace_id)
+    scopes = tx.execute(select(TRACE_SCOPES.c.scope_id).where(*of_scopes)).scalars().all()
+    replays = or_(REPLAYS.c.trace_id == trace_id, REPLAYS.c.source_trace_id == trace_id)
+    tx.execute(delete(REPLAYS).where(REPLAYS.c.project_id == project_id, replays))
+    for row in _OF_TRACE:
+        rows = table(row)
+        deleted = tx.execute(
+            delete(rows).where(rows.c.project_id == project_id, rows.c.trace_id == trace_id)
+        )
+    still_used = exists().where(
+        and_(
+            TRACE_SCOPES.c.project_id == SCOPES.c.project_id,
+            TRACE_SCOPES.c.scope_id == SCOPES.c.scope_id,
+        )
+    )
+    tx.execute(
+        delete(SCOPES).where(
+            SCOPES.c.project_id == project_id, SCOPES.c.scope_id.in_(scopes), ~still_used
+        )
+    )
+    return bool(deleted.rowcount)

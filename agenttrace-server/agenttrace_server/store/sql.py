@@ -1,0 +1,266 @@
+"""The store on SQLite and PostgreSQL: `open_store` gives one."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import delete, exists, insert, select, text
+
+from agenttrace.models import (
+    Agent,
+    Checkpoint,
+    FailureAnnotation,
+    Message,
+    Review,
+    Span,
+    Trace,
+)
+from agenttrace_server.store import (
+    Analysis,
+    Change,
+    Claimed,
+    Page,
+    Rejected,
+    SpanColumns,
+    TraceQuery,
+    TraceSummary,
+    derive,
+    listing,
+    read,
+    remove,
+    schema,
+    statistics,
+    write,
+)
+from agenttrace_server.store.database import Database
+from agenttrace_server.store.rows import scrubbed
+from agenttrace_server.store.search import MOST_PENDING, Search
+from agenttrace_server.store.sqlite import SqliteDialect, SqliteFullText
+from agenttrace_server.tables import Counter, RejectedSpan, table
+
+REJECTED = table(RejectedSpan)
+KEPT_REJECTIONS = 500
+INDEX_AT_ONCE = 256
+"""Documents indexed in one transaction: about 10 ms, so that writers hardly wait."""
+
+
+def open_store(
+    database_url: str, *, read_url: str | None = None, project_id: int = 1
+) -> "SqlStore":
+    """Open the store of a database URL, making or migrating its tables first.
+
+    `read_url` names a replica that answers queries. Raises `StoreUnavailable` where the database
+    cannot be reached, `SchemaError` where its tables are newer than this server.
+    """
+    database = Database(database_url, read_url)
+    try:
+        schema.prepare(database)
+        return SqlStore(database, project_id)
+    except BaseException:
+        database.close()
+        raise
+
+
+class SqlStore:
+    """The `Store` of one project in one database."""
+
+    def __init__(self, database: Database, project_id: int = 1) -> None:
+        self._database = database
+        self._project_id = project_id
+        self._dialect = SqliteDialect()
+        with database.read() as connection:
+            tables = connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars()
+            full_text = "span_search" in set(tables)
+        self._search = (
+            Search(SqliteFullText("span_search"), SqliteFullText("message_search"))
+            if full_text
+            else Search(None, None)
+        )
+
+    def write(self, spans: Sequence[Span]) -> None:
+        """Return only once every span is durable. Writing a span twice leaves one copy.
+
+        Raises ValueError or OverflowError where a span holds what no database can.
+        """
+        if not spans:
+            return
+        try:
+            self._write(spans)
+        except UnicodeEncodeError:
+            self._write([scrubbed(span) for span in spans])
+
+    def _write(self, spans: Sequence[Span]) -> None:
+        batch = write.Batch(self._project_id, spans)
+        with self._database.write() as tx:
+            write.write(tx, self._dialect, self._search, batch)
+
+    def trace(self, trace_id: str) -> Trace | None:
+        """Return every span of the trace in start order with what was derived, or None."""
+        with self._database.read() as connection:
+            return read.trace(connection, self._project_id, trace_id)
+
+    def summary(self, trace_id: str) -> TraceSummary | None:
+        """Return the trace's row of the list, or None."""
+        with self._database.read() as connection:
+            return listing.one(connection, self._project_id, trace_id)
+
+    def traces(self, query: TraceQuery) -> Page:
+        """Return one page of traces."""
+        if query.q:
+            self._index_backlog()
+        with self._database.read() as connection:
+            return listing.page(connection, self._project_id, self._search, query)
+
+    def columns(self, trace_id: str) -> SpanColumns | None:
+        """Return the skeleton of every span of the trace, or None if there is no such trace."""
+        with self._database.read() as connection:
+            return read.columns(connection, self._project_id, trace_id)
+
+    def span(self, trace_id: str, span_id: str) -> Span | None:
+        """Return one span, whole, or None."""
+        with self._database.read() as connection:
+            return read.span(connection, self._project_id, trace_id, span_id)
+
+    def agents(self, trace_id: str) -> tuple[Agent, ...]:
+        """Return the agents of a trace in order of appearance."""
+        with self._database.read() as connection:
+            return read.agents(connection, self._project_id, trace_id)
+
+    def messages(self, trace_id: str) -> tuple[Message, ...]:
+        """Return the messages of a trace in the order they were sent."""
+        with self._database.read() as connection:
+            return read.messages(connection, self._project_id, trace_id)
+
+    def checkpoints(self, trace_id: str) -> tuple[Checkpoint, ...]:
+        """Return the checkpoints of a trace in the order they were made."""
+        with self._database.read() as connection:
+            return read.checkpoints(connection, self._project_id, trace_id)
+
+    def failures(self, trace_id: str) -> tuple[FailureAnnotation, ...]:
+        """Return the failures of a trace, decisive ones first, then by confidence."""
+        with self._database.read() as connection:
+            return read.failures(connection, self._project_id, trace_id)
+
+    def graph(self, trace_id: str) -> dict[str, Any] | None:
+        """Return the agent graph stored by the last analysis, or None before the first."""
+        with self._database.read() as connection:
+            return read.graph(connection, self._project_id, trace_id)
+
+    def review(self, annotation_id: str, review: Review, reviewer: str | None) -> FailureAnnotation:
+        """Keep what a person decided about a failure; raises `FailureNotFound`."""
+        with self._database.write() as tx:
+            return derive.review(
+                tx, self._dialect, self._project_id, annotation_id, review, reviewer
+            )
+
+    def delete(self, trace_id: str) -> bool:
+        """Delete all of a trace; return whether there was one."""
+        with self._database.write() as tx:
+            return remove.remove(tx, self._search, self._project_id, trace_id)
+
+    def claim(self, limit: int, quiet_seconds: float) -> list[Claimed]:
+        """Return traces whose derived data is older than their spans and that nobody else claimed.
+
+        It also indexes the words of spans that came since, and settles abandoned traces.
+        """
+        self._index_some()
+        now = time.time_ns()
+        with self._database.read() as connection:
+            due = connection.execute(
+                select(exists().where(derive.due(now, self._project_id, quiet_seconds)))
+            ).scalar()
+            abandoned = connection.execute(select(exists().where(derive.abandoned(now)))).scalar()
+        if not due and not abandoned:
+            return []
+        with self._database.write() as tx:
+            if abandoned:
+                derive.settle(tx, self._dialect)
+            return derive.claim(tx, self._dialect, self._project_id, limit, quiet_seconds)
+
+    def save(self, claimed: Claimed, analysis: Analysis) -> None:
+        """Store what was derived. Reviews that people made are kept."""
+        try:
+            self._save(claimed, analysis)
+        except UnicodeEncodeError:
+            self._save(claimed, scrubbed(analysis))
+
+    def _save(self, claimed: Claimed, analysis: Analysis) -> None:
+        with self._database.read() as connection:
+            used = derive.usage(connection, self._project_id, claimed.trace_id)
+        with self._database.write() as tx:
+            derive.save(tx, self._dialect, self._search, self._project_id, claimed, analysis, used)
+
+    def changes(self, after: int, limit: int = 1000) -> list[Change]:
+        """Return what changed since cursor `after`, oldest first."""
+        with self._database.read() as connection:
+            return derive.changes(connection, self._project_id, after, limit)
+
+    def cursor(self) -> int:
+        """Return the cursor of the newest change, 0 before the first."""
+        query = select(table(Counter).c.value).where(table(Counter).c.name == "cursor")
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one()
+
+    def stats(self, since_ns: int | None, until_ns: int | None) -> dict[str, Any]:
+        """Return counts, tokens, cost, latency and failures over time, per agent, model, framework."""
+        with self._database.read() as connection:
+            return statistics.stats(connection, self._project_id, since_ns, until_ns)
+
+    def reject(self, rejected: Iterable[Rejected]) -> None:
+        """Remember spans that were refused; only the newest few hundred are kept."""
+        refused = [scrubbed(one) for one in rejected][-KEPT_REJECTIONS:]
+        if not refused:
+            return
+        with self._database.write() as tx:
+            number = self._dialect.take(tx, "rejected", len(refused))
+            rows = [
+                {
+                    "rejected_no": number + place,
+                    "project_id": self._project_id,
+                    "at": one.at_ns,
+                    "reason": one.reason,
+                    "service_name": one.service_name,
+                    "trace_id": one.trace_id,
+                    "span_id": one.span_id,
+                    "name": one.name,
+                }
+                for place, one in enumerate(refused)
+            ]
+            tx.execute(insert(REJECTED), rows)
+            oldest = number + len(refused) - KEPT_REJECTIONS
+            tx.execute(delete(REJECTED).where(REJECTED.c.rejected_no < oldest))
+
+    def rejected(self, limit: int = 100) -> tuple[Rejected, ...]:
+        """Return the newest refused spans, newest first."""
+        c = REJECTED.c
+        query = select(c.at, c.reason, c.service_name, c.trace_id, c.span_id, c.name)
+        query = query.where(c.project_id == self._project_id).order_by(c.rejected_no.desc())
+        with self._database.read() as connection:
+            return tuple(Rejected(*row) for row in connection.execute(query.limit(limit)))
+
+    def ping(self) -> None:
+        """Return if the database answers; else raise `StoreUnavailable`."""
+        with self._database.read() as connection:
+            connection.execute(text("SELECT count(*) FROM counters"))
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._database.close()
+
+    def _index_some(self) -> int:
+        """Index the words of the spans that are next; return how many there were."""
+        with self._database.read() as connection:
+            reached, waiting = self._search.pending(connection, INDEX_AT_ONCE)
+        if waiting:
+            with self._database.write() as tx:
+                self._search.index(tx, reached, [doc for doc, _ in waiting])
+        return len(waiting)
+
+    def _index_backlog(self) -> None:
+        """Index until a search can look through the rest aside."""
+        while True:
+            with self._database.read() as connection:
+                if self._search.backlog(connection) <= MOST_PENDING:
+                    return
+            if not self._index_some():
+                return

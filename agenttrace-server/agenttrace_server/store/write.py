@@ -1,0 +1,274 @@
+"""Write spans: once each, however often and in whatever order they come."""
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, and_, delete, or_, select
+
+from agenttrace.models import Scope, Span
+from agenttrace_server.store.counting import (
+    COST,
+    END,
+    PARENT,
+    TOKENS_IN,
+    TOKENS_OUT,
+    TRACES,
+    TraceState,
+    leaves,
+    uses_tokens,
+)
+from agenttrace_server.store.dialect import Dialect
+from agenttrace_server.store.rows import encode, encode_body, encode_scope, span_row
+from agenttrace_server.store.search import Search
+from agenttrace_server.tables import (
+    ScopeRow,
+    SpanBody,
+    SpanRow,
+    TraceFacet,
+    TraceScope,
+    table,
+)
+
+SPANS, BODIES = table(SpanRow), table(SpanBody)
+SCOPES, TRACE_SCOPES, FACETS = table(ScopeRow), table(TraceScope), table(TraceFacet)
+
+Key = tuple[str, str]
+"""A trace id and a span id."""
+
+
+class Incoming(NamedTuple):
+    """A span ready to be written: its row without `body_id`, its body, and where it came from."""
+
+    row: tuple[Any, ...]
+    body: str
+    span: Span
+    service_name: str
+
+
+class Batch:
+    """Spans made ready outside the transaction; of several with one id, the one that ended last."""
+
+    def __init__(self, project_id: int, spans: Iterable[Span]) -> None:
+        self.project_id = project_id
+        self.incoming: dict[Key, Incoming] = {}
+        self.scopes: dict[int, tuple[int, int, str, str]] = {}
+        self.trace_scopes: set[tuple[int, str, int]] = set()
+        known: dict[int, tuple[int, str]] = {}
+        # Spans of one request share their scope objects: each is encoded once.
+        for span in spans:
+            scope_id, service = known.get(id(span.scope)) or self._scope(span.scope, known)
+            key = (span.trace_id, span.span_id)
+            earlier = self.incoming.get(key)
+            if earlier is not None and earlier.row[END] >= span.end_ns:
+                continue
+            row = span_row(project_id, span, scope_id)
+            self.incoming[key] = Incoming(row, encode_body(span), span, service)
+            self.trace_scopes.add((project_id, span.trace_id, scope_id))
+
+    def _scope(self, scope: Scope, known: dict[int, tuple[int, str]]) -> tuple[int, str]:
+        scope_id, text = encode_scope(scope)
+        service = scope.service_name
+        known[id(scope)] = (scope_id, service)
+        self.scopes[scope_id] = (self.project_id, scope_id, service, text)
+        return scope_id, service
+
+
+def write(tx: Connection, dialect: Dialect, search: Search, batch: Batch) -> None:
+    """Write what is new of a batch and bring its traces up to date, in the caller's transaction."""
+    states = _states(tx, dialect, batch)
+    stored = _stored(tx, dialect, batch, states)
+    fresh: list[Incoming] = []
+    outdated: list[Sequence[Any]] = []
+    for key, incoming in batch.incoming.items():
+        old = stored.get(key)
+        if old is None:
+            fresh.append(incoming)
+        elif incoming.row[END] > old[END]:
+            fresh.append(incoming)
+            outdated.append(old)
+    if not fresh:
+        return
+    _remove(tx, dialect, search, outdated)
+    touched: dict[str, TraceState] = {}
+    labels: set[tuple[str, str, str]] = set()
+    for row, _, span, service in fresh:
+        trace_id = span.trace_id
+        state = touched.get(trace_id)
+        if state is None:
+            state = states.get(trace_id) or TraceState(batch.project_id, trace_id)
+            touched[trace_id] = state
+        state.add(row, service)
+        state.note(span)
+        labels.add((trace_id, "service", service))
+        if span.framework:
+            labels.add((trace_id, "framework", span.framework))
+    _count_tokens(tx, dialect, fresh, touched)
+    dialect.add(tx, SCOPES, list(batch.scopes.values()))
+    dialect.add(tx, TRACE_SCOPES, list(batch.trace_scopes))
+    dialect.add(tx, FACETS, _label(touched, labels))
+    body = dialect.take(tx, "body", len(fresh))
+    dialect.insert(tx, SPANS, [(*item.row, body + n) for n, item in enumerate(fresh)])
+    dialect.insert(
+        tx,
+        BODIES,
+        [(body + n, i.row[3], *i.row[:3], i.body) for n, i in enumerate(fresh)],
+    )
+    for trace_id in {old[1] for old in outdated}:
+        _recount(tx, touched[trace_id])
+    _finish(tx, dialect, list(touched.values()))
+
+
+def _states(tx: Connection, dialect: Dialect, batch: Batch) -> dict[str, TraceState]:
+    listed, item = dialect.each([[trace_id] for trace_id in {key[0] for key in batch.incoming}])
+    query = select(TRACES).join(listed, TRACES.c.trace_id == item(0))
+    rows = tx.execute(query.where(TRACES.c.project_id == batch.project_id))
+    return {row.trace_id: TraceState(*row) for row in rows}
+
+
+def _stored(
+    tx: Connection, dialect: Dialect, batch: Batch, states: dict[str, TraceState]
+) -> dict[Key, Sequence[Any]]:
+    """Return the rows of those spans of the batch that are stored already."""
+    keys = [key for key in batch.incoming if key[0] in states]
+    return {(row[1], row[2]): row for row in _spans(tx, dialect, batch.project_id, keys)}
+
+
+def _spans(
+    tx: Connection, dialect: Dialect, project_id: int, keys: Sequence[Key], *where: Any
+) -> Sequence[Sequence[Any]]:
+    if not keys:
+        return []
+    listed, item = dialect.each(keys)
+    query = select(SPANS).join(
+        listed, and_(SPANS.c.trace_id == item(0), SPANS.c.span_id == item(1))
+    )
+    return tx.execute(query.where(SPANS.c.project_id == project_id, *where)).all()
+
+
+def _remove(
+    tx: Connection, dialect: Dialect, search: Search, outdated: Sequence[Sequence[Any]]
+) -> None:
+    """Delete spans that came again with a later end."""
+    if not outdated:
+        return
+    search.forget_spans(tx, BODIES.c.body_id.in_([row[-1] for row in outdated]))
+    for row in outdated:
+        tx.execute(delete(BODIES).where(BODIES.c.body_id == row[-1]))
+        tx.execute(
+            delete(SPANS).where(
+                SPANS.c.project_id == row[0],
+                SPANS.c.trace_id == row[1],
+                SPANS.c.span_id == row[2],
+            )
+        )
+
+
+def _label(
+    touched: dict[str, TraceState], labels: set[tuple[str, str, str]]
+) -> list[tuple[Any, ...]]:
+    """Put services and frameworks on the traces; return the facets that are new."""
+    facets: list[tuple[Any, ...]] = []
+    for trace_id, facet, value in sorted(labels):
+        state = touched[trace_id]
+        listed = msgspec.json.decode(state.services if facet == "service" else state.frameworks)
+        if value not in listed:
+            text = encode(sorted([*listed, value]))
+            if facet == "service":
+                state.services = text
+            else:
+                state.frameworks = text
+            facets.append((state.project_id, facet, value, trace_id))
+    return facets
+
+
+def _count_tokens(
+    tx: Connection,
+    dialect: Dialect,
+    fresh: Sequence[Incoming],
+    touched: dict[str, TraceState],
+) -> None:
+    """Add what new LLM spans used, leaving out those that have another one directly beneath.
+
+    The last analysis looks further than one level down; see `derive.save`.
+    """
+    users = {(i.row[1], i.row[2]): i.row for i in fresh if uses_tokens(i.row)}
+    if not users:
+        return
+    project_id = fresh[0].row[0]
+    parents = {(row[1], row[PARENT]) for row in users.values() if row[PARENT] is not None}
+    stored_parents = _spans(tx, dialect, project_id, sorted(parents - users.keys()), *_IS_USER)
+    above = {key for key in parents if key in users}
+    above |= _having_children(tx, dialect, project_id, sorted(users))
+    for key, row in users.items():
+        if key not in above:
+            touched[row[1]].use(row[TOKENS_IN], row[TOKENS_OUT], row[COST])
+    counted = {(row[1], row[2]): row for row in stored_parents}
+    for key in _having_children(tx, dialect, project_id, sorted(counted)):
+        del counted[key]
+    for row in counted.values():
+        touched[row[1]].unuse(row[TOKENS_IN], row[TOKENS_OUT], row[COST])
+
+
+_IS_USER = (
+    SPANS.c.kind == "llm",
+    or_(
+        SPANS.c.tokens_in.is_not(None),
+        SPANS.c.tokens_out.is_not(None),
+        SPANS.c.cost_usd.is_not(None),
+    ),
+)
+
+
+def _having_children(
+    tx: Connection, dialect: Dialect, project_id: int, keys: Sequence[Key]
+) -> set[Key]:
+    """Return which of these spans have a stored LLM span directly beneath that reports usage."""
+    if not keys:
+        return set()
+    listed, item = dialect.each(keys)
+    query = select(SPANS.c.trace_id, SPANS.c.parent_span_id).join(
+        listed, and_(SPANS.c.parent_span_id == item(1), SPANS.c.trace_id == item(0))
+    )
+    rows = tx.execute(query.where(SPANS.c.project_id == project_id, *_IS_USER))
+    return {(trace_id, parent) for trace_id, parent in rows}
+
+
+def _recount(tx: Connection, state: TraceState) -> None:
+    """Count a trace's spans anew, after one of them was replaced."""
+    rows = tx.execute(
+        select(SPANS, SCOPES.c.service_name)
+        .join(
+            SCOPES,
+            and_(SCOPES.c.project_id == SPANS.c.project_id, SCOPES.c.scope_id == SPANS.c.scope_id),
+        )
+        .where(SPANS.c.project_id == state.project_id, SPANS.c.trace_id == state.trace_id)
+    ).all()
+    blank = TraceState(state.project_id, state.trace_id)
+    for name in (
+        "start_time", "end_time", "span_count", "error_count", "tokens_in", "tokens_out",
+        "cost_usd", "head_rank",
+    ):  # fmt: skip
+        setattr(state, name, getattr(blank, name))
+    users = {row[2] for row in rows if uses_tokens(row)}
+    counted = leaves({row[2]: row[PARENT] for row in rows}, users)
+    for row in rows:
+        state.add(row, row[-1])
+        if row[2] in counted:
+            state.use(row[TOKENS_IN], row[TOKENS_OUT], row[COST])
+
+
+def _finish(tx: Connection, dialect: Dialect, states: Sequence[TraceState]) -> None:
+    """Store the traces under a new version and tell that they changed."""
+    now = time.time_ns()
+    cursor = dialect.take(tx, "cursor", len(states))
+    for number, state in enumerate(states):
+        if state.analysed_version >= state.version:
+            state.dirty_since = now
+        if state.head_rank:
+            state.status = "running"
+        state.version += 1
+        state.written_at = now
+        state.cursor = cursor + number
+    dialect.put(tx, TRACES, [state.row() for state in states])
