@@ -172,10 +172,7 @@ def page_rank(graph: "nx.DiGraph[str]", damping: float = 0.85) -> dict[str, floa
     size = graph.number_of_nodes()
     rank = dict.fromkeys(graph, 1 / size)
     out = {name: graph.out_degree(name, weight="weight") for name in graph}
-    links = [
-        (sender, recipient, float(weight))
-        for sender, recipient, weight in graph.edges(data="weight")
-    ]
+    links = [(*link, float(graph.edges[link]["weight"])) for link in graph.edges]
     for _ in range(100):
         # Who sends nothing spreads its rank over everyone.
         lost = sum(rank[name] for name in graph if not out[name])

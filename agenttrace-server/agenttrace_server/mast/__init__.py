@@ -1,0 +1,19 @@
+"""The rule classifier: what it answers to the hooks.
+
+Each classifier is a pure function from a trace to what it found there, with a docstring that says
+what it sees, what it cannot see and where the rule comes from. A new one is added to a tuple here.
+"""
+
+from collections.abc import Iterable
+
+from agenttrace.hookspecs import hookimpl
+from agenttrace.models import Classifier
+from agenttrace_server.mast.faults import FAULTS
+
+CLASSIFIERS: tuple[Classifier, ...] = (*FAULTS,)
+
+
+@hookimpl
+def agenttrace_classifiers() -> Iterable[Classifier]:
+    """Find operational faults."""
+    return CLASSIFIERS
