@@ -4,16 +4,17 @@ Every command that reads or changes traces speaks only HTTP, so that it means th
 server runs or not.
 """
 
-import asyncio
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import typer
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from starlette.types import ASGIApp, Message
 
 from agenttrace.errors import AgentTraceError, ServerError, TraceNotFound
 from agenttrace_server.cli.configuration import read_settings, require_writable
@@ -115,30 +116,30 @@ class NetworkClient(Client):
 class InProcessClient(Client):
     """Calls the application in this process, on the database of `settings`."""
 
-    def __init__(self, settings: Settings, runner: asyncio.Runner, app: Any) -> None:
+    def __init__(self, settings: Settings, portal: BlockingPortal, app: ASGIApp) -> None:
         self.where = settings.database_url.partition("@")[2] or settings.database_url
         key = settings.api_key.get_secret_value() if settings.api_key else None
         self._headers = [(b"host", b"localhost")]
         if key:
             self._headers.append((b"authorization", f"Bearer {key}".encode()))
-        self._runner = runner
+        self._portal = portal
         self._app = app
 
     def call(
         self, method: str, path: str, body: bytes | None = None, content_type: str = _JSON
     ) -> Reply:
         """Send one request to the application."""
-        return self._runner.run(self._call(method, path, body or b"", content_type))
+        return self._portal.call(self._call, method, path, body or b"", content_type)
 
     async def _call(self, method: str, path: str, body: bytes, content_type: str) -> Reply:
         path, _, query = path.partition("?")
         requests = [{"type": "http.request", "body": body, "more_body": False}]
-        sent: list[Mapping[str, Any]] = []
+        sent: list[Message] = []
 
-        async def receive() -> Mapping[str, Any]:
+        async def receive() -> Message:
             return requests.pop() if requests else {"type": "http.disconnect"}
 
-        async def send(event: Mapping[str, Any]) -> None:
+        async def send(event: Message) -> None:
             sent.append(event)
 
         headers = [
@@ -205,13 +206,11 @@ def in_process(settings: Settings) -> Iterator[InProcessClient]:
 
     require_writable(settings)
     app = create_app(settings)
-    with asyncio.Runner() as runner:
-        lifespan = app.router.lifespan_context(app)
-        runner.run(lifespan.__aenter__())
-        try:
-            yield InProcessClient(settings, runner, app)
-        finally:
-            runner.run(lifespan.__aexit__(None, None, None))
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(app.router.lifespan_context(app)),
+    ):
+        yield InProcessClient(settings, portal, app)
 
 
 def _why(reply: Reply) -> str:
