@@ -121,8 +121,9 @@ def _framework(raw: RawSpan, attributes: Attributes) -> str | None:
     if own:
         return own
     for name in ("gen_ai.provider.name", "gen_ai.system"):
-        if attributes.get(name) in _FRAMEWORKS:
-            return str(attributes[name])
+        value = attributes.get(name)
+        if isinstance(value, str) and value in _FRAMEWORKS:
+            return value
     return _framework_of_scope(raw.scope.name)
 
 

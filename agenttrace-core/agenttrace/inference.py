@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,9 @@ NOTED: Final = 0.7
 IN_WORKFLOW: Final = 0.7
 WITHOUT_CONTENT: Final = 0.25
 
+Runs: TypeAlias = Sequence[tuple[Span, Span | None]]
+"""Each run of an agent, with the agent run it happened in (see `nesting.runs`)."""
+
 _DOWN: Final = frozenset(("task", "handoff", "question", "broadcast"))
 _UP: Final = frozenset(("result", "answer", "handoff", "broadcast"))
 
@@ -37,10 +40,11 @@ def infer(trace: Trace, told: Sequence[Message]) -> list[Message]:
     heard = _Heard(told)
     found = _handoffs(trace, heard)
     heard.add(found)
-    for more in (_nested(trace, heard), _noted(trace, heard), _flows(trace, heard)):
+    in_runs = runs(trace)
+    for rule in (_nested, _noted, _flows, _with_user):
+        more = rule(trace, in_runs, heard)
         heard.add(more)
         found += more
-    found += _with_user(trace, heard)
     return _in_order(trace, found)
 
 
@@ -83,11 +87,14 @@ class _Heard:
 
 
 def _handoffs(trace: Trace, heard: _Heard) -> list[Message]:
-    """A message for each span that states a handoff, or calls a tool such as `transfer_to_coder`."""
+    """A message for each span that states a handoff, or calls a tool like `transfer_to_coder`."""
+    stating = [s for s in trace.spans if s.kind == "handoff" or _TRANSFER.match(s.tool or "")]
+    if not stating:
+        return []
     agents = {_slug(span.agent): span.agent for span in trace.spans if span.agent}
     outer_tool = nearest(trace, lambda span: span.kind in ("tool", "handoff"))
     found = []
-    for span in trace.spans:
+    for span in stating:
         if span.kind == "handoff":
             sender, recipient = _parties(trace, span)
         elif span.kind == "tool" and (target := _TRANSFER.match(span.tool or "")):
@@ -120,10 +127,10 @@ def _parties(trace: Trace, span: Span) -> tuple[str | None, str | None]:
     return trace.agent_of(span), (recipient if found else None)
 
 
-def _nested(trace: Trace, heard: _Heard) -> list[Message]:
+def _nested(trace: Trace, in_runs: Runs, heard: _Heard) -> list[Message]:
     """A task for each run inside another agent's run, and its result."""
     found = []
-    for run, outer in runs(trace):
+    for run, outer in in_runs:
         if outer is None or outer.agent is None or run.agent is None:
             continue
         task = None
@@ -150,11 +157,11 @@ def _nested(trace: Trace, heard: _Heard) -> list[Message]:
     return found
 
 
-def _noted(trace: Trace, heard: _Heard) -> list[Message]:
+def _noted(trace: Trace, in_runs: Runs, heard: _Heard) -> list[Message]:
     """A task for each run of which the instrumentation noted the agent before it."""
     names = {span.agent for span in trace.spans if span.agent}
     found = []
-    for run, _ in runs(trace):
+    for run, _ in in_runs:
         before = as_text(run.attributes.get("graph.node.parent_id"))
         if before is None or before == run.agent or before not in names or run.agent is None:
             continue
@@ -163,13 +170,13 @@ def _noted(trace: Trace, heard: _Heard) -> list[Message]:
     return found
 
 
-def _flows(trace: Trace, heard: _Heard) -> list[Message]:
+def _flows(_: Trace, in_runs: Runs, heard: _Heard) -> list[Message]:
     """A task for each run whose input holds what runs beside it had put out before, or the reverse.
 
     Only outermost runs: one inside another agent's run was told by that agent.
     """
     found = []
-    beside = [run for run, outer in runs(trace) if outer is None]
+    beside = [run for run, outer in in_runs if outer is None]
     for index, run in enumerate(beside):
         if run.agent is None or not run.input or heard.told(run):
             continue
@@ -194,7 +201,7 @@ def _flows_into(output: str, given: str) -> bool:
     return msgspec.json.encode(output).decode()[1:-1] in given
 
 
-def _with_user(trace: Trace, heard: _Heard) -> list[Message]:
+def _with_user(trace: Trace, in_runs: Runs, heard: _Heard) -> list[Message]:
     """What the user asked for and got: input and output of each root in which agents ran."""
     if heard.user_asked and heard.user_answered:
         return []
@@ -202,7 +209,7 @@ def _with_user(trace: Trace, heard: _Heard) -> list[Message]:
     roots = {span.span_id for span in trace.roots if span.parent_id is None or not has_root}
     root_of = nearest(trace, lambda span: span.span_id in roots)
     outermost: dict[str, list[Span]] = {}
-    for run, outer in runs(trace):
+    for run, outer in in_runs:
         root = run if run.span_id in roots else root_of[run.span_id]
         if outer is None and root is not None and run.agent != USER:
             outermost.setdefault(root.span_id, []).append(run)

@@ -270,7 +270,7 @@ class Trace(msgspec.Struct, frozen=True, dict=True):
         return names
 
     def agent_of(self, span: Span) -> str | None:
-        """The agent whose work this span is: its own, else its nearest ancestor's. O(1) in the mean."""
+        """The agent whose work this span is: its own, else its nearest ancestor's."""
         return self._agent_by_span.get(span.span_id)
 
 

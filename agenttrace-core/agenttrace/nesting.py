@@ -4,37 +4,40 @@ from collections.abc import Callable
 
 from agenttrace.models import Span, Trace
 
+Predicate = Callable[[Span], bool]
+
 
 def nearest(
-    trace: Trace, wanted: Callable[[Span], bool], stop: Callable[[Span], bool] | None = None
+    trace: Trace, wanted: Predicate, stop: Predicate | None = None
 ) -> dict[str, Span | None]:
     """Return, by span id, the nearest ancestor that is `wanted`; None where there is none.
 
     An ancestor at which `stop` holds ends the search, unless it is wanted itself. Parents that
     never arrived and spans that are their own ancestors end it too.
     """
+    by_id = trace.by_id
     found: dict[str, Span | None] = {}
     for span in trace.spans:
-        if span.span_id in found:
-            continue
-        path: dict[str, None] = {}
+        # Parents mostly come first, so the loop mostly ends in its first round.
+        path: list[str] = []
         walk, answer = span, None
-        while walk.span_id not in path:
-            path[walk.span_id] = None
-            parent = trace.parent(walk)
-            if parent is None or parent.span_id in path:
+        while walk.span_id not in found:
+            found[walk.span_id] = None
+            path.append(walk.span_id)
+            parent = by_id.get(walk.parent_id) if walk.parent_id else None
+            if parent is None:
                 break
             if wanted(parent):
                 answer = parent
                 break
             if stop is not None and stop(parent):
                 break
-            if parent.span_id in found:
-                answer = found[parent.span_id]
-                break
             walk = parent
-        for span_id in path:
-            found[span_id] = answer
+        else:
+            answer = found[walk.span_id]
+        if answer is not None:
+            for span_id in path:
+                found[span_id] = answer
     return found
 
 
@@ -61,13 +64,14 @@ def runs(trace: Trace) -> list[tuple[Span, Span | None]]:
 
 def depths(trace: Trace) -> dict[str, int]:
     """Return how many ancestors each span has, by span id."""
+    by_id = trace.by_id
     found: dict[str, int] = {}
     for span in trace.spans:
         path: dict[str, None] = {}
         walk: Span | None = span
         while walk is not None and walk.span_id not in found and walk.span_id not in path:
             path[walk.span_id] = None
-            walk = trace.parent(walk)
+            walk = by_id.get(walk.parent_id) if walk.parent_id else None
         depth = found.get(walk.span_id, -1) if walk is not None else -1
         for span_id in reversed(path):
             depth += 1
