@@ -12,6 +12,8 @@ from opentelemetry.trace.status import Status
 from agenttrace.payload import Pending, Redact, texts
 from agenttrace.serialise import cut, describe, to_text
 
+KEY_LIMIT = 1024
+
 log = logging.getLogger("agenttrace.exporter")
 
 
@@ -76,6 +78,18 @@ def rebuild(
     )
 
 
+class _CleanResource(Resource):
+    """A redacted resource; equal to itself only: comparing attributes costs 10 µs a span."""
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+_resources: dict[int, tuple[Resource, Redact, _CleanResource]] = {}
+
+
 class _Clean:
     """Caps and redacts every text that leaves the process."""
 
@@ -107,7 +121,7 @@ class _Clean:
         return value
 
     def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        return {cut(key, 1024): self.value(key, value) for key, value in attributes.items()}
+        return {cut(key, KEY_LIMIT): self.value(key, value) for key, value in attributes.items()}
 
     def event(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         # `texts` has capped these already, a checkpoint's state more generously than the rest.
@@ -116,7 +130,14 @@ class _Clean:
     def resource(self, resource: Resource) -> Resource:
         if self._redact is None:
             return resource
-        return Resource(self.attributes(resource.attributes), resource.schema_url)
+        known = _resources.get(id(resource))
+        if known is not None and known[0] is resource and known[1] is self._redact:
+            return known[2]
+        clean = _CleanResource(self.attributes(resource.attributes), resource.schema_url)
+        if len(_resources) > 64:
+            _resources.clear()
+        _resources[id(resource)] = resource, self._redact, clean
+        return clean
 
     def _bytes(self, key: str, value: bytes) -> bytes:
         try:
