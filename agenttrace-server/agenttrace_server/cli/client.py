@@ -9,17 +9,19 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import typer
-from anyio.from_thread import BlockingPortal, start_blocking_portal
-from starlette.types import ASGIApp, Message
 
 from agenttrace.errors import AgentTraceError, ServerError, TraceNotFound
 from agenttrace_server.cli.configuration import read_settings, require_writable
-from agenttrace_server.listening import identify
-from agenttrace_server.settings import Settings
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+    from starlette.types import ASGIApp, Message
+
+    from agenttrace_server.settings import Settings
 
 ServerURL = Annotated[
     str | None,
@@ -116,7 +118,7 @@ class NetworkClient(Client):
 class InProcessClient(Client):
     """Calls the application in this process, on the database of `settings`."""
 
-    def __init__(self, settings: Settings, portal: BlockingPortal, app: ASGIApp) -> None:
+    def __init__(self, settings: "Settings", portal: "BlockingPortal", app: "ASGIApp") -> None:
         self.where = settings.database_url.partition("@")[2] or settings.database_url
         key = settings.api_key.get_secret_value() if settings.api_key else None
         self._headers = [(b"host", b"localhost")]
@@ -136,10 +138,10 @@ class InProcessClient(Client):
         requests = [{"type": "http.request", "body": body, "more_body": False}]
         sent: list[Message] = []
 
-        async def receive() -> Message:
+        async def receive() -> "Message":
             return requests.pop() if requests else {"type": "http.disconnect"}
 
-        async def send(event: Message) -> None:
+        async def send(event: "Message") -> None:
             sent.append(event)
 
         headers = [
@@ -174,7 +176,7 @@ def api_path(*segments: str, **query: Any) -> str:
     return f"{path}?{urlencode(given)}" if given else path
 
 
-def base_url(settings: Settings) -> str:
+def base_url(settings: "Settings") -> str:
     """Return the URL by which this machine reaches a server with these settings."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     host = f"[{host}]" if ":" in host else host
@@ -187,6 +189,8 @@ def connect(server: str | None, database_url: str | None) -> Iterator[Client]:
 
     Raises `AgentTraceError` if both are given.
     """
+    from agenttrace_server.listening import identify
+
     if server and database_url:
         raise AgentTraceError("give --server or --database-url, not both")
     settings = read_settings(database_url=database_url)
@@ -200,8 +204,10 @@ def connect(server: str | None, database_url: str | None) -> Iterator[Client]:
 
 
 @contextmanager
-def in_process(settings: Settings) -> Iterator[InProcessClient]:
+def in_process(settings: "Settings") -> Iterator[InProcessClient]:
     """Give a client on a database that needs no server."""
+    from anyio.from_thread import start_blocking_portal
+
     from agenttrace_server.app import create_app
 
     require_writable(settings)

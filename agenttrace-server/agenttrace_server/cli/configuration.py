@@ -3,13 +3,14 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from agenttrace.errors import AgentTraceError, StoreUnavailable
-from agenttrace_server.settings import Settings
+
+if TYPE_CHECKING:
+    from agenttrace_server.settings import Settings
 
 DatabaseURL = Annotated[
     str | None,
@@ -21,8 +22,12 @@ DatabaseURL = Annotated[
 ]
 
 
-def read_settings(**options: Any) -> Settings:
+def read_settings(**options: Any) -> "Settings":
     """Return the settings with every option that is not None on top of the environment."""
+    from pydantic import ValidationError
+
+    from agenttrace_server.settings import Settings
+
     given = {name: value for name, value in options.items() if value is not None}
     try:
         return Settings(**given)
@@ -34,7 +39,7 @@ def read_settings(**options: Any) -> Settings:
         raise AgentTraceError(f"wrong setting: {problems}") from None
 
 
-def require_writable(settings: Settings) -> None:
+def require_writable(settings: "Settings") -> None:
     """Raise `StoreUnavailable` if the folder of an SQLite database cannot be written."""
     file = database_file(settings.database_url)
     if file is None:

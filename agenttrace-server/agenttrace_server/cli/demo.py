@@ -9,16 +9,16 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import msgspec
 import typer
 
 from agenttrace.errors import AgentTraceError, ServerError
-from agenttrace_server.api.times import rfc3339
 from agenttrace_server.cli.client import Client, NetworkClient, base_url
 from agenttrace_server.cli.configuration import (
     DatabaseURL,
@@ -29,8 +29,9 @@ from agenttrace_server.cli.configuration import (
 from agenttrace_server.cli.pages import ensure_ui
 from agenttrace_server.cli.terminal import say, write_json, write_line, write_table
 from agenttrace_server.cli.traces import print_failures, read_trace
-from agenttrace_server.listening import identify, listen
-from agenttrace_server.settings import Settings
+
+if TYPE_CHECKING:
+    from agenttrace_server.settings import Settings
 
 START_SECONDS = 60.0
 ANALYSIS_SECONDS = 60.0
@@ -138,8 +139,10 @@ def _application(framework: Framework) -> Path:
 
 
 @contextmanager
-def _server(settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
+def _server(settings: "Settings") -> Iterator[tuple[str, subprocess.Popen[bytes] | None]]:
     """Give a server's URL, and its process if it was started for this; stop that in the end."""
+    from agenttrace_server.listening import identify, listen
+
     url = base_url(settings)
     if settings.port and (version := identify(url)):
         say(f"AgentTrace {version} already serves {url}: using it")
@@ -171,6 +174,8 @@ def _server(settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes] |
 
 
 def _until_it_answers(process: subprocess.Popen[bytes], url: str) -> None:
+    from agenttrace_server.listening import identify
+
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         if identify(url):
@@ -208,7 +213,7 @@ def _run(file: Path, client: NetworkClient, api_key: str | None) -> str:
     say(f"Running {file}")
     mark = uuid.uuid4().hex
     # Clocks of one machine, but the trace begins a little before its first span is written.
-    since = rfc3339(time.time_ns() - 10**9)
+    since = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
     environment = {
         **os.environ,
         "OTEL_EXPORTER_OTLP_ENDPOINT": client.where,

@@ -2,12 +2,11 @@
 
 import re
 import sys
-import time
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
-from agenttrace_server.api.times import rfc3339
 from agenttrace_server.cli.client import Client, ServerURL, api_path, connect
 from agenttrace_server.cli.configuration import DatabaseURL
 from agenttrace_server.cli.terminal import (
@@ -147,7 +146,7 @@ def moment(given: str | None) -> str | None:
     ago = re.fullmatch(r"(\d+)\s*([smhdw])(?:\s*ago)?", given or "")
     if ago is None:
         return given
-    return rfc3339(time.time_ns() - int(ago[1]) * _UNITS[ago[2]] * 10**9)
+    return (datetime.now(UTC) - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])).isoformat()
 
 
 def clip(text: object, length: int = 100) -> str:
