@@ -1,11 +1,12 @@
 """Counts, tokens, cost, latency and failures over time, per agent, model and framework."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from agenttrace_server.api.asked import StoreOf, problems
-from agenttrace_server.api.times import TimeNs
+from agenttrace_server.api.figures import Stats
+from agenttrace_server.api.times import TimeNs, rfc3339
 
 router = APIRouter(tags=["stats"])
 
@@ -14,7 +15,10 @@ router = APIRouter(tags=["stats"])
 def get_stats(
     store: StoreOf,
     since: Annotated[TimeNs | None, Query(description="Started at this time or later")] = None,
-    until: Annotated[TimeNs | None, Query(description="Started before this time")] = None,
-) -> dict[str, Any]:
+    until: Annotated[TimeNs | None, Query(description="Started at this time or earlier")] = None,
+) -> Stats:
     """Return figures over the traces that started in the given time."""
-    return store.stats(since, until)
+    figures = store.stats(since, until)
+    points = [{"time": rfc3339(point["start_ns"]), **point} for point in figures["over_time"]]
+    bucket_seconds = figures["bucket_ns"] / 1e9
+    return Stats.model_validate(figures | {"over_time": points, "bucket_seconds": bucket_seconds})
