@@ -129,6 +129,7 @@ class ResourceItems(Struct, Generic[T], rename="camel"):
     """A resource's scopes."""
 
     resource: Resource | None = None
+    schema_url: str | None = None
     scope_spans: list[ScopeItems[T]] | None = None
     scope_logs: list[ScopeItems[T]] | None = None
 

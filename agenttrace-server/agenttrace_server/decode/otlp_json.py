@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from agenttrace.models import AttributeValue, RawSpan, Scope, SpanEvent, SpanLink
-from agenttrace_server.decode import json_request, rules
+from agenttrace_server.decode import jaeger_json, json_request, rules
 from agenttrace_server.decode.log_event import LogEvent
 from agenttrace_server.decode.rules import BadSpan
 from agenttrace_server.rejected import Rejected
@@ -22,13 +22,17 @@ def spans(body: bytes) -> tuple[list[RawSpan], list[Rejected]]:
     """Return the spans of an ExportTraceServiceRequest, and those that had to be refused.
 
     Files hold several requests, as an array or one a line; they are read as if sent one by one.
+    What Jaeger saves is understood too, because the same file dialog offers it.
     """
     good: list[RawSpan] = []
     bad: list[Rejected] = []
-    for resource_items in json_request.traces(body):
+    resources = json_request.traces(body)
+    if not resources and b'"data"' in body and (found := jaeger_json.spans(body)) is not None:
+        return found
+    for resource_items in resources:
         resource = _attributes_or_empty(resource_items.resource)
         for items in resource_items.scope_spans or ():
-            scope = _scope(items, resource)
+            scope = _scope(items, resource, resource_items.schema_url)
             for item in items.spans or ():
                 try:
                     good.append(_span(json_request.span(item), scope))
@@ -44,7 +48,7 @@ def logs(body: bytes) -> tuple[list[LogEvent], list[Rejected]]:
     for resource_items in json_request.logs(body):
         resource = _attributes_or_empty(resource_items.resource)
         for items in resource_items.scope_logs or ():
-            scope = _scope(items, resource)
+            scope = _scope(items, resource, resource_items.schema_url)
             for item in items.log_records or ():
                 try:
                     good.append(_log_event(json_request.record(item), scope))
@@ -96,12 +100,13 @@ def _link(link: json_request.Link) -> SpanLink:
     )
 
 
-def _scope(items: json_request.ScopeItems[Any], resource: dict[str, AttributeValue]) -> Scope:
+def _scope(
+    items: json_request.ScopeItems[Any], resource: dict[str, AttributeValue], schema_url: str | None
+) -> Scope:
     scope = items.scope or json_request.Scope()
     attributes = _attributes_or_empty(scope)
-    return Scope(
-        scope.name or "", scope.version or "", attributes, items.schema_url or "", resource
-    )
+    schema_url = items.schema_url or schema_url or ""
+    return Scope(scope.name or "", scope.version or "", attributes, schema_url, resource)
 
 
 def _log_event(record: json_request.Record, scope: Scope) -> LogEvent:

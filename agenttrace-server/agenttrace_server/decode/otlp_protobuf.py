@@ -37,7 +37,9 @@ def spans(body: bytes) -> tuple[list[RawSpan], list[Rejected]]:
         for resource_spans in request.resource_spans:
             resource = _attributes_or_empty(resource_spans.resource.attributes)
             for scope_spans in resource_spans.scope_spans:
-                scope = _scope(scope_spans.scope, scope_spans.schema_url, resource)
+                scope = _scope(
+                    scope_spans.scope, scope_spans.schema_url or resource_spans.schema_url, resource
+                )
                 _read_all(scope_spans.spans, scope, good, bad)
     if bad and not good and _holds_logs(body):
         raise InvalidPayload(rules.SENT_LOGS)
@@ -58,7 +60,9 @@ def logs(body: bytes) -> tuple[list[LogEvent], list[Rejected]]:
     for resource_logs in request.resource_logs:
         resource = _attributes_or_empty(resource_logs.resource.attributes)
         for scope_logs in resource_logs.scope_logs:
-            scope = _scope(scope_logs.scope, scope_logs.schema_url, resource)
+            scope = _scope(
+                scope_logs.scope, scope_logs.schema_url or resource_logs.schema_url, resource
+            )
             for record in scope_logs.log_records:
                 try:
                     good.append(_log_event(record, scope))
@@ -249,7 +253,8 @@ def _span_bytes(body: memoryview) -> Iterator[tuple[Scope, bytes]]:
         resource = _attributes_or_empty(Resource.FromString(resource_bytes).attributes)
         for scope_spans in _submessages(resource_spans, 2):
             scope_bytes = b"".join(_submessages(scope_spans, 1))
-            schema_url = bytes(b"".join(_submessages(scope_spans, 3))).decode(errors="replace")
+            urls = [*_submessages(resource_spans, 3), *_submessages(scope_spans, 3)]
+            schema_url = bytes(urls[-1]).decode(errors="replace") if urls else ""
             scope = _scope(InstrumentationScope.FromString(scope_bytes), schema_url, resource)
             for span in _submessages(scope_spans, 2):
                 yield scope, bytes(span)
