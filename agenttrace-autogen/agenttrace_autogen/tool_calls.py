@@ -1,0 +1,140 @@
+"""Record tool executions, wherever they are first seen: the agent, its workbench, the tool."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from autogen_core.tools import BaseTool, ToolResult, Workbench
+
+from agenttrace import payload, semconv
+from agenttrace_autogen import watching
+from agenttrace_autogen.patches import Patches
+from agenttrace_autogen.recording import Call, Recorder, current, fail, failed, is_control_flow
+
+AGENT, WORKBENCH, TOOL = 1, 2, 3
+
+
+def install(patches: Patches, recorder: Recorder) -> None:
+    """Watch every tool and workbench class there is and will be."""
+
+    def by_tool(tool: Any, args: Any = None, *_: Any, call_id: Any = None, **__: Any) -> Any:
+        return ToolCall.begin(recorder, TOOL, tool.name, args, call_id, tool)
+
+    def by_workbench(
+        _: Any, name: str, arguments: Any = None, *__: Any, call_id: Any = None, **___: Any
+    ) -> Any:
+        return ToolCall.begin(recorder, WORKBENCH, name, arguments, call_id)
+
+    coroutine, generator = watching.coroutine, watching.generator
+    patches.cover(
+        BaseTool,
+        {
+            "run_json": coroutine(recorder, by_tool),
+            "run_json_stream": generator(recorder, by_tool),
+        },
+    )
+    patches.cover(
+        Workbench,
+        {
+            "call_tool": coroutine(recorder, by_workbench),
+            "call_tool_stream": generator(recorder, by_workbench),
+        },
+    )
+
+
+def install_for_agents(patches: Patches, recorder: Recorder, assistant: type) -> None:
+    """Watch the tool calls of an `AssistantAgent`, those of tools it does not have as well."""
+
+    def by_agent(tool_call: Any, **_: Any) -> Any:
+        return ToolCall.begin(recorder, AGENT, tool_call.name, tool_call.arguments, tool_call.id)
+
+    patches.replace(assistant, "_execute_tool_call", watching.coroutine(recorder, by_agent))
+
+
+class ToolCall(watching.Step):
+    """One execution of one tool."""
+
+    scope: Call
+
+    def __init__(self, recorder: Recorder, call: Call, owner: bool) -> None:
+        super().__init__(recorder, call)
+        self._owner = owner
+        self._last: Any = None
+
+    @classmethod
+    def begin(
+        cls,
+        recorder: Recorder,
+        layer: int,
+        name: str,
+        arguments: Any,
+        call_id: str | None,
+        tool: Any = None,
+    ) -> "ToolCall":
+        """Start the span, or go on with the one that a layer further out has started."""
+        outer = current()
+        description = getattr(tool, "description", None)
+        if isinstance(outer, Call) and outer.layer and outer.name == name:
+            known = outer.facts.setdefault("tool", tool)
+            if layer > outer.layer or (tool is not None and known is tool):
+                outer.layer = layer
+                _describe(outer, call_id, description)
+                return cls(recorder, outer, owner=False)
+        span = recorder.span(
+            f"execute_tool {name}",
+            {
+                semconv.GEN_AI_OPERATION_NAME: "execute_tool",
+                semconv.GEN_AI_TOOL_NAME: name,
+                semconv.GEN_AI_TOOL_CALL_ID: call_id,
+                "gen_ai.tool.description": description or None,
+            },
+        )
+        if arguments is not None:
+            given = dict(arguments) if isinstance(arguments, Mapping) else arguments
+            payload.defer(span, semconv.GEN_AI_TOOL_CALL_ARGUMENTS, given)
+        facts = {} if tool is None else {"tool": tool}
+        call = recorder.begin(Call(span, outer, name=name, layer=layer, facts=facts))
+        return cls(recorder, call, owner=True)
+
+    def item(self, value: Any) -> None:
+        """A streaming tool's last item is its result."""
+        self._last = value
+
+    def result(self, value: Any) -> None:
+        """Other tools return it."""
+        self._last = value
+
+    def ended(self, error: BaseException | None) -> None:
+        """Note the result. What the tool itself raised, outer layers turn into an answer."""
+        if error is None:
+            if self._owner:
+                self._answer(self._last)
+        elif not is_control_flow(error) and not self.scope.facts.get("failed"):
+            self.scope.facts["failed"] = True
+            failed(self.scope.span, error)
+        if self._owner:
+            self.recorder.end(self.scope)
+
+    def _answer(self, result: Any) -> None:
+        if isinstance(result, tuple) and len(result) == 2:
+            result = result[1]  # an agent's (call, execution result)
+        if isinstance(result, ToolResult):
+            answer: Any = payload.Lazy(result.to_text)
+        elif hasattr(result, "call_id") and hasattr(result, "content"):
+            answer = result.content
+        else:
+            answer = result
+        if getattr(result, "is_error", False) and not self.scope.facts.get("failed"):
+            fail(self.scope.span, "tool_error", _error_text(result))
+        payload.defer(self.scope.span, semconv.GEN_AI_TOOL_CALL_RESULT, answer)
+
+
+def _error_text(result: Any) -> str:
+    text = result.to_text() if isinstance(result, ToolResult) else str(result.content)
+    return str(text)[:500]
+
+
+def _describe(call: Call, call_id: str | None, description: str | None) -> None:
+    if description:
+        call.span.set_attribute("gen_ai.tool.description", description)
+    if call_id:
+        call.span.set_attribute(semconv.GEN_AI_TOOL_CALL_ID, call_id)
