@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import networkx as nx
 
 from agenttrace.models import USER, FailureAnnotation, Message, Trace
+from agenttrace_server.mast import signs
 from agenttrace_server.mast.finding import finding, quote
 
 CLASSIFIER = "agenttrace.faults"
@@ -47,8 +48,8 @@ def unanswered_messages(trace: Trace) -> Iterator[FailureAnnotation]:
     Sees observed tasks and questions between agents, in a run that has ended, after which the
     recipient neither worked nor spoke. Cannot see an agent that worked on and ignored the message
     (that is MAST 2.5), nor one whose work was not recorded; so a recipient without any span counts
-    only if it is no other agent's or tool's name in another spelling. A run that broke off with an
-    error is left alone: the error is the finding.
+    only if it is no other agent's or tool's name in another spelling. The last turn of a
+    conversation is no task, and in a run that broke off with an error the error is the finding.
     Source: AgentTrace's own taxonomy of operational faults.
     """
     if not _ended_well(trace):
@@ -56,10 +57,14 @@ def unanswered_messages(trace: Trace) -> Iterator[FailureAnnotation]:
     circles = {message.message_id for circle in _circles(trace) for message in circle}
     activity = _Activity(trace)
     names = _Names(trace)
+    spoke: set[tuple[str, str]] = set()
     for message in trace.messages:
+        spoke.add((message.sender, message.recipient))
+        last_turn = message.type == "task" and (message.recipient, message.sender) in spoke
         if (
             message.type in _EXPECTS_ANSWER
             and message.provenance == "observed"
+            and not last_turn
             and message.sender not in (USER, message.recipient)
             and message.message_id not in circles
             and not activity.took_up(message)
@@ -109,9 +114,11 @@ def _letters(name: str) -> str:
 def deadlocks(trace: Trace) -> Iterator[FailureAnnotation]:
     """Find agents that wait for each other in a circle.
 
-    Sees a cycle of the wait-for graph (Coffman et al. 1971): each agent asked the next one, got no
-    word back, and did nothing more. Cannot see waiting that no message tells of, such as two tools
-    that hold each other's lock.
+    Sees a cycle of the wait-for graph (Coffman et al. 1971): each agent asked the next one, heard
+    nothing back but a question, and did nothing more before the run ended. Tasks that go round
+    without any question are how group chats work, so they count only where the run was given up
+    without another error. Cannot see waiting that no message tells of, such as two tools that hold
+    each other's lock, nor a run that has not ended yet.
     """
     for circle in _circles(trace):
         names = [message.sender for message in circle]
@@ -136,37 +143,46 @@ def deadlocks(trace: Trace) -> Iterator[FailureAnnotation]:
 
 def _circles(trace: Trace) -> list[list[Message]]:
     """Return, for each circle of agents that wait, the messages they wait on."""
+    if not _ended(trace):
+        return []
     activity = _Activity(trace)
     waits: dict[str, Message] = {}
-    answered: dict[tuple[str, str], int] = {}
+    told: dict[tuple[str, str], int] = {}
     for message in trace.messages:
-        answered[message.sender, message.recipient] = message.sent_at
-    for message in trace.messages:
+        if message.type != "question":
+            told[message.sender, message.recipient] = message.sent_at
         asks = message.type in _EXPECTS_ANSWER and USER not in (message.sender, message.recipient)
         # Who spoke or worked later does not wait on this one.
         if asks and activity.began.get(message.sender, -1) <= message.sent_at:
             waits[message.sender] = message
+    given_up = _given_up(trace)
     graph: nx.DiGraph[str] = nx.DiGraph(
-        (message.sender, message.recipient)
-        for message in waits.values()
-        if message.sender != message.recipient and not _answers(answered, waits, message)
+        (name, message.recipient)
+        for name, message in waits.items()
+        if name != message.recipient
+        and (given_up or told.get((message.recipient, name), -1) < message.sent_at)
     )
-    # Each agent waits on one message, so cycles do not overlap and there are few.
-    return [[waits[name] for name in cycle] for cycle in nx.simple_cycles(graph)]
+    # Each agent waits on one message, so the cycles do not overlap and there are few.
+    circles = [[waits[name] for name in cycle] for cycle in nx.simple_cycles(graph)]
+    return [
+        circle
+        for circle in circles
+        if given_up or any(message.type == "question" for message in circle)
+    ]
 
 
-def _answers(
-    answered: dict[tuple[str, str], int], waits: dict[str, Message], message: Message
-) -> bool:
-    """Say whether the recipient wrote back after the message, other than to ask in turn."""
-    back = answered.get((message.recipient, message.sender), -1)
-    own = waits.get(message.recipient)
-    if own is not None and own.recipient == message.sender and own.sent_at == back:
-        return False
-    return back >= message.sent_at
+def _ended(trace: Trace) -> bool:
+    """Say whether the whole run is there."""
+    return any(span.parent_id is None and span.end_ns for span in trace.roots)
 
 
 def _ended_well(trace: Trace) -> bool:
     """Say whether the run has ended, and not with an error that explains the silence."""
-    roots = [span for span in trace.spans if span.parent_id is None]
-    return bool(roots) and all(span.end_ns and span.status != "error" for span in roots)
+    return _ended(trace) and not signs.root_failed(trace)
+
+
+def _given_up(trace: Trace) -> bool:
+    """Say whether the run was cut off, by a timeout and nothing else."""
+    errors = [signs.error_text(span) for span in signs.origins(trace)]
+    cut_off = all(signs.TIMEOUT.search(error) for error in errors)
+    return bool(errors) and signs.root_failed(trace) and cut_off
