@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: through the connection that `agenttrace_server.store.schema` opened."""
+"""How Alembic reaches the database: the connection that `store.schema` opened."""
 
 from alembic import context
 

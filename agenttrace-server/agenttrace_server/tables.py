@@ -160,6 +160,19 @@ class SpanBody(Row, table=True):
     body: str = _text()
 
 
+class WaitingEvent(Row, table=True):
+    """A log event whose span has not arrived; the id is a hash of its content."""
+
+    __tablename__ = "waiting_events"
+    __table_args__ = (Index("ix_waiting_events_at", "at"), CLUSTERED)
+    project_id: int = _project()
+    trace_id: str = _key()
+    span_id: str = _key()
+    event_id: int = Field(primary_key=True, sa_type=BigInteger)
+    at: int = _big()
+    event: str = _text()
+
+
 class ScopeRow(Row, table=True):
     """An instrumentation scope and its resource, kept once; the id is a hash of the content."""
 
@@ -351,6 +364,6 @@ class RejectedSpan(Row, table=True):
     name: str = _text()
 
 
-def table(row: type[Row]) -> Table:
+def table(row: Any) -> Table:
     """Return the table of a table class, for queries that build no objects."""
     return Row.metadata.tables[str(row.__tablename__)]

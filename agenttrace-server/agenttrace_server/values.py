@@ -21,17 +21,18 @@ _MARKS = frozenset(("$bytes", "$double", "$map"))
 
 def dumps(value: Any) -> str:
     """Return an attribute value, or a whole map of attributes, as JSON text."""
-    return msgspec.json.encode(_mark(value)).decode()
+    return msgspec.json.encode(mark(value)).decode()
 
 
 def loads(text: str | bytes) -> Any:
     """Return what `dumps` was given."""
     value = msgspec.json.decode(text)
     marked = b'{"$' in text if isinstance(text, bytes) else '{"$' in text
-    return _unmark(value) if marked else value
+    return unmark(value) if marked else value
 
 
-def _mark(value: Any) -> Any:
+def mark(value: Any) -> Any:
+    """Return the value as JSON can hold it."""
     kind = type(value)
     if kind is str or kind is int or kind is bool or value is None:
         return value
@@ -40,14 +41,15 @@ def _mark(value: Any) -> Any:
     if isinstance(value, bytes):
         return {"$bytes": base64.b64encode(value).decode()}
     if isinstance(value, dict):
-        marked = {str(key): _mark(item) for key, item in value.items()}
+        marked = {str(key): mark(item) for key, item in value.items()}
         return {"$map": marked} if len(marked) == 1 and not _MARKS.isdisjoint(marked) else marked
-    return [_mark(item) for item in value]
+    return [mark(item) for item in value]
 
 
-def _unmark(value: Any) -> Any:
+def unmark(value: Any) -> Any:
+    """Return what `mark` was given."""
     if isinstance(value, list):
-        return [_unmark(item) for item in value]
+        return [unmark(item) for item in value]
     if not isinstance(value, dict):
         return value
     if len(value) == 1:
@@ -58,7 +60,7 @@ def _unmark(value: Any) -> Any:
             return float(item)
         if key == "$map":
             value = item
-    return {key: _unmark(item) for key, item in value.items()}
+    return {key: unmark(item) for key, item in value.items()}
 
 
 def _name(value: float) -> str:

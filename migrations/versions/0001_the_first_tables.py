@@ -297,6 +297,18 @@ def upgrade() -> None:
         "ix_traces_status", "traces", ["project_id", "status", "start_time"], unique=False
     )
     op.create_table(
+        "waiting_events",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("trace_id", sa.Text(), nullable=False),
+        sa.Column("span_id", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", BIG, nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "trace_id", "span_id", "event_id"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_waiting_events_at", "waiting_events", ["at"], unique=False)
+    op.create_table(
         "workers",
         sa.Column("project_id", sa.Integer(), nullable=False),
         sa.Column("worker_id", sa.Text(), nullable=False),
@@ -327,6 +339,8 @@ def downgrade() -> None:
         op.execute("DROP TABLE IF EXISTS span_search")
         op.execute("DROP TABLE IF EXISTS message_search")
     op.drop_table("workers")
+    op.drop_index("ix_waiting_events_at", table_name="waiting_events")
+    op.drop_table("waiting_events")
     op.drop_index("ix_traces_status", table_name="traces")
     op.drop_index("ix_traces_start_time", table_name="traces")
     op.drop_index("ix_traces_service_name", table_name="traces")

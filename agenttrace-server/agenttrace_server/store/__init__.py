@@ -1,6 +1,6 @@
 """Keep traces: the contract every store fulfils, and the values that go in and out of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -12,9 +12,13 @@ from agenttrace.models import (
     Message,
     Review,
     Span,
+    SpanEvent,
     Trace,
 )
 from agenttrace_server.rejected import Rejected as Rejected
+
+SpanKey = tuple[str, str]
+"""A trace id and a span id."""
 
 TraceStatus = Literal["running", "ok", "error"]
 SortKey = Literal["start", "duration", "spans", "messages", "failures", "tokens", "cost"]
@@ -102,8 +106,8 @@ class Claimed(msgspec.Struct, frozen=True):
 class SpanColumns(msgspec.Struct, frozen=True, kw_only=True):
     """Every span of a trace without its bodies, one list per field, in start order.
 
-    `parent` is the parent's row, -1 for a root, -2 where the parent never arrived. `start_us` counts
-    microseconds from `start_ns`. `name`, `kind`, `agent`, `model` index into the string tables of
+    `parent` is the parent's row, -1 for a root, -2 where the parent never arrived. `start_us` is
+    microseconds after `start_ns`. `name`, `kind`, `agent`, `model` index into the string tables of
     the plural name (-1: none). `status` is 0 unset, 1 ok, 2 error.
     """
 
@@ -141,7 +145,12 @@ class Store(Protocol):
     """
 
     def write(self, spans: Sequence[Span]) -> None:
-        """Return only once every span is durable. Writing a span twice leaves one copy."""
+        """Return only once every span is durable. Writing a span twice leaves one copy.
+
+        Of several versions of a span the one that ended last is kept, of those the one with the
+        most events. Raises another error than `StoreUnavailable` where a span cannot be stored at
+        all, and then stores none.
+        """
 
     def trace(self, trace_id: str) -> Trace | None:
         """Return every span of the trace in start order with what was derived, or None.
@@ -202,7 +211,16 @@ class Store(Protocol):
         """Return what changed since cursor `after`, oldest first."""
 
     def stats(self, since_ns: int | None, until_ns: int | None) -> dict[str, Any]:
-        """Return counts, tokens, cost, latency and failures over time, per agent, model, framework."""
+        """Return figures of the traces that started in [since, until): see `statistics.stats`."""
+
+    def keep_events(self, events: Mapping[SpanKey, Sequence[SpanEvent]]) -> None:
+        """Keep events that came before their spans; they are kept for a day."""
+
+    def kept_events(self, spans: Iterable[SpanKey]) -> dict[SpanKey, list[SpanEvent]]:
+        """Return the events kept for these spans, in the order of their time."""
+
+    def drop_events(self, spans: Iterable[SpanKey]) -> None:
+        """Forget the events kept for these spans, which have them now."""
 
     def reject(self, rejected: Iterable[Rejected]) -> None:
         """Remember spans that were refused; only the newest few hundred are kept."""

@@ -48,15 +48,14 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One snapshot of the database; raises `StoreUnavailable`."""
-        with self._available(), self.reader.connect() as connection, connection.begin():
+        with self._available(), self.reader.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction, durable when the block is left; raises `StoreUnavailable`."""
-        with self._available(), self._turn(), self.writer.connect() as connection:
-            with connection.begin():
-                yield connection
+        with self._available(), self._turn(), self.writer.begin() as connection:
+            yield connection
 
     def close(self) -> None:
         """Close every connection."""

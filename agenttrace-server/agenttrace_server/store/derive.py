@@ -244,7 +244,7 @@ def _save_messages(
     trace_id: str,
     messages: Iterable[Message],
 ) -> None:
-    """Write only what differs: analysing again mostly finds the same, and indexing words is dear."""
+    """Write only what differs: another analysis mostly finds the same, and indexing is dear."""
     of_trace = and_(MESSAGES.c.project_id == project_id, MESSAGES.c.trace_id == trace_id)
     stored = {row.message_id: row for row in tx.execute(select(MESSAGES).where(of_trace))}
     found = {
@@ -292,7 +292,7 @@ def _save_failures(
     trace_id: str,
     failures: Iterable[FailureAnnotation],
 ) -> None:
-    """Replace what nobody reviewed; what a person confirmed or rejected stays, found again or not."""
+    """Replace what nobody reviewed; what a person confirmed or rejected stays in any case."""
     of_trace = and_(FAILURES.c.project_id == project_id, FAILURES.c.trace_id == trace_id)
     tx.execute(delete(FAILURES).where(of_trace, FAILURES.c.reviewed_at.is_(None)))
     rows = [

@@ -97,7 +97,7 @@ def _conditions(
     if query.since_ns is not None:
         conditions.append(TRACES.c.start_time >= query.since_ns)
     if query.until_ns is not None:
-        conditions.append(TRACES.c.start_time <= query.until_ns)
+        conditions.append(TRACES.c.start_time < query.until_ns)
     if query.q is not None and query.q.strip():
         conditions.append(search.condition(connection, query.q))
     return conditions

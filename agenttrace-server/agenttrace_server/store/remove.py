@@ -19,6 +19,7 @@ from agenttrace_server.tables import (
     TraceModel,
     TraceRow,
     TraceScope,
+    WaitingEvent,
     table,
 )
 
@@ -35,6 +36,7 @@ _OF_TRACE: tuple[type[Row], ...] = (
     CheckpointRow,
     FailureRow,
     RejectedSpan,
+    WaitingEvent,
     TraceScope,
     TraceRow,
 )

@@ -1,15 +1,14 @@
 """Turn spans into rows and back, losing nothing."""
 
-import base64
 import hashlib
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from agenttrace.models import Attributes, Scope, Span, SpanEvent, SpanLink
+from agenttrace_server.values import mark, unmark
 
 STATUSES = ("unset", "ok", "error")
 _STATUS_NUMBERS = {name: number for number, name in enumerate(STATUSES)}
@@ -24,7 +23,7 @@ T = TypeVar("T")
 class Body(msgspec.Struct, omit_defaults=True):
     """What `span_bodies.body` holds.
 
-    `input_key` and `output_key` name the attribute that holds the same text, so that it is kept once.
+    `input_key` and `output_key` name the attribute that holds the same text: it is kept once.
     """
 
     attributes: Any = {}
@@ -44,10 +43,13 @@ class Body(msgspec.Struct, omit_defaults=True):
     trace_state: str = ""
     flags: int = 0
 
-    def text(self, kind: str) -> str | None:
+    def text(self, kind: Literal["input", "output"]) -> str | None:
         """The span's `input` or `output`."""
-        key = self.input_key if kind == "input" else self.output_key
-        return self.attributes.get(key) if key else getattr(self, kind)
+        if kind == "input":
+            key, own = self.input_key, self.input
+        else:
+            key, own = self.output_key, self.output
+        return str(self.attributes[key]) if key else own
 
 
 _encoder = msgspec.json.Encoder(enc_hook=str)
@@ -83,43 +85,48 @@ def encode_body(span: Span) -> str:
         span.trace_state,
         span.flags,
     )
-    if _is_plain(attributes) and all(
-        _is_plain(part.attributes) for part in (*body.events, *body.links)
+    if (
+        _is_plain(attributes)
+        and all(_is_plain(event.attributes) for event in span.events)
+        and all(_is_plain(link.attributes) for link in span.links)
     ):
         text = encode(body)
-        if '"$' not in text:
+        if '{"$' not in text:
             return text
-    body.attributes = wrapped(attributes)
-    body.events = tuple(replace(e, attributes=wrapped(e.attributes)) for e in body.events)
-    body.links = tuple(replace(k, attributes=wrapped(k.attributes)) for k in body.links)
+    body.attributes = mark(attributes)
+    body.events = tuple(replace(e, attributes=mark(e.attributes)) for e in body.events)
+    body.links = tuple(replace(k, attributes=mark(k.attributes)) for k in body.links)
     return encode(body)
 
 
 def decode_body(text: str) -> Body:
     """Return what `encode_body` was given."""
     body = _body_decoder.decode(text)
-    if '"$' in text:
-        body.attributes = restored(body.attributes)
-        body.events = tuple(replace(e, attributes=restored(e.attributes)) for e in body.events)
-        body.links = tuple(replace(k, attributes=restored(k.attributes)) for k in body.links)
+    if '{"$' in text:
+        body.attributes = unmark(body.attributes)
+        body.events = tuple(replace(e, attributes=unmark(e.attributes)) for e in body.events)
+        body.links = tuple(replace(k, attributes=unmark(k.attributes)) for k in body.links)
     return body
 
 
 def encode_scope(scope: Scope) -> tuple[int, str]:
     """Return the scope's id, a hash of its content, and its JSON text."""
-    text = encode(
-        replace(scope, attributes=wrapped(scope.attributes), resource=wrapped(scope.resource))
-    )
+    text = encode(replace(scope, attributes=mark(scope.attributes), resource=mark(scope.resource)))
+    return content_id(text), text
+
+
+def content_id(text: str) -> int:
+    """Return a signed 64-bit hash that stands for the text."""
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True), text
+    return int.from_bytes(digest, "big", signed=True)
 
 
 def decode_scope(text: str) -> Scope:
     """Return what `encode_scope` was given."""
     scope = _scope_decoder.decode(text)
-    if '"$' not in text:
+    if '{"$' not in text:
         return scope
-    return replace(scope, attributes=restored(scope.attributes), resource=restored(scope.resource))
+    return replace(scope, attributes=unmark(scope.attributes), resource=unmark(scope.resource))
 
 
 def span_row(project_id: int, span: Span, scope_id: int) -> tuple[Any, ...]:
@@ -203,40 +210,6 @@ def encode(value: Any) -> str:
 
 def _is_plain(value: Attributes) -> bool:
     return _PLAIN.issuperset(map(type, value.values()))
-
-
-def wrapped(value: Any) -> Any:
-    """Return the value as JSON can keep it exactly: bytes, NaN and infinities become objects."""
-    kind = type(value)
-    if kind in _PLAIN:
-        return value
-    if kind is float:
-        return value if math.isfinite(value) else {"$float": repr(value)}
-    if isinstance(value, bytes | bytearray | memoryview):
-        return {"$bytes": base64.b64encode(bytes(value)).decode()}
-    if isinstance(value, Mapping):
-        inner = {str(key): wrapped(item) for key, item in value.items()}
-        return {"$dict": inner} if any(key[:1] == "$" for key in inner) else inner
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [wrapped(item) for item in value]
-    return value
-
-
-def restored(value: Any) -> Any:
-    """Undo `wrapped`."""
-    if isinstance(value, list):
-        return [restored(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if len(value) == 1:
-        key, inner = next(iter(value.items()))
-        if key == "$dict":
-            return {name: restored(item) for name, item in inner.items()}
-        if key == "$bytes":
-            return base64.b64decode(inner)
-        if key == "$float":
-            return float(inner)
-    return {key: restored(item) for key, item in value.items()}
 
 
 def scrubbed(value: T) -> T:

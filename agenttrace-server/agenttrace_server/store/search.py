@@ -58,7 +58,7 @@ def terms(q: str) -> list[str]:
 
 
 class Search:
-    """The full-text indexes over spans and messages; without FTS5, slower ways to the same answer."""
+    """The full-text indexes over spans and messages; without FTS5 a search reads everything."""
 
     def __init__(self, spans: FullText | None, messages: FullText | None) -> None:
         self._spans = spans
@@ -78,7 +78,7 @@ class Search:
         if self._spans is None:
             return 0
         numbers = dict(connection.execute(select(COUNTERS.c.name, COUNTERS.c.value)).tuples().all())
-        return numbers["body"] - numbers["searchable"]
+        return int(numbers["body"] - numbers["searchable"])
 
     def index(self, tx: Connection, reached: int, docs: Sequence[Doc]) -> bool:
         """Index what `pending` returned; return False if that is no longer what is next."""

@@ -1,7 +1,7 @@
 """The store on SQLite and PostgreSQL: `open_store` gives one."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, exists, insert, select, text
@@ -13,6 +13,7 @@ from agenttrace.models import (
     Message,
     Review,
     Span,
+    SpanEvent,
     Trace,
 )
 from agenttrace_server.store import (
@@ -22,6 +23,7 @@ from agenttrace_server.store import (
     Page,
     Rejected,
     SpanColumns,
+    SpanKey,
     TraceQuery,
     TraceSummary,
     derive,
@@ -30,6 +32,7 @@ from agenttrace_server.store import (
     remove,
     schema,
     statistics,
+    waiting,
     write,
 )
 from agenttrace_server.store.database import Database
@@ -199,12 +202,27 @@ class SqlStore:
         """Return the cursor of the newest change, 0 before the first."""
         query = select(table(Counter).c.value).where(table(Counter).c.name == "cursor")
         with self._database.read() as connection:
-            return connection.execute(query).scalar_one()
+            return int(connection.execute(query).scalar_one())
 
     def stats(self, since_ns: int | None, until_ns: int | None) -> dict[str, Any]:
-        """Return counts, tokens, cost, latency and failures over time, per agent, model, framework."""
+        """Return figures of the traces that started in [since, until): see `statistics.stats`."""
         with self._database.read() as connection:
             return statistics.stats(connection, self._project_id, since_ns, until_ns)
+
+    def keep_events(self, events: Mapping[SpanKey, Sequence[SpanEvent]]) -> None:
+        """Keep events that came before their spans; they are kept for a day."""
+        with self._database.write() as tx:
+            waiting.keep(tx, self._dialect, self._project_id, events)
+
+    def kept_events(self, spans: Iterable[SpanKey]) -> dict[SpanKey, list[SpanEvent]]:
+        """Return the events kept for these spans, in the order of their time."""
+        with self._database.read() as connection:
+            return waiting.kept(connection, self._dialect, self._project_id, spans)
+
+    def drop_events(self, spans: Iterable[SpanKey]) -> None:
+        """Forget the events kept for these spans, which have them now."""
+        with self._database.write() as tx:
+            waiting.drop(tx, self._project_id, spans)
 
     def reject(self, rejected: Iterable[Rejected]) -> None:
         """Remember spans that were refused; only the newest few hundred are kept."""
@@ -250,11 +268,11 @@ class SqlStore:
     def _index_some(self) -> int:
         """Index the words of the spans that are next; return how many there were."""
         with self._database.read() as connection:
-            reached, waiting = self._search.pending(connection, INDEX_AT_ONCE)
-        if waiting:
+            reached, pending = self._search.pending(connection, INDEX_AT_ONCE)
+        if pending:
             with self._database.write() as tx:
-                self._search.index(tx, reached, [doc for doc, _ in waiting])
-        return len(waiting)
+                self._search.index(tx, reached, [doc for doc, _ in pending])
+        return len(pending)
 
     def _index_backlog(self) -> None:
         """Index until a search can look through the rest aside."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Select,
@@ -50,7 +51,7 @@ class SqliteDialect:
 
     def each(self, values: Iterable[Any]) -> tuple[Any, Callable[[int], ColumnElement[str]]]:
         """Return a table of the given lists of text, and how to say its nth column."""
-        parameter = bindparam(None, msgspec.json.encode(list(values)).decode())
+        parameter: BindParameter[str] = bindparam(None, msgspec.json.encode(list(values)).decode())
         listed = func.json_each(parameter).table_valued("value").alias("listed")
         return listed, lambda n: func.json_extract(listed.c.value, f"$[{n}]")
 

@@ -39,7 +39,7 @@ def stats(
     if since_ns is not None:
         where.append(c.start_time >= since_ns)
     if until_ns is not None:
-        where.append(c.start_time <= until_ns)
+        where.append(c.start_time < until_ns)
     total = connection.execute(
         select(
             func.count().label("traces"),
@@ -230,7 +230,7 @@ def _failures_per(
         .where(*where, FAILURES.c.review != "rejected", key.is_not(None))
         .group_by(key)
     )
-    return {name: count for name, count in rows}
+    return dict(rows.tuples().all())
 
 
 def _of_trace(rows: Any) -> ColumnElement[bool]:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, and_, delete, or_, select
 
-from agenttrace.models import Scope, Span
+from agenttrace.models import Scope, Span, SpanEvent
+from agenttrace_server.store import SpanKey
 from agenttrace_server.store.counting import (
     COST,
     END,
@@ -20,7 +21,7 @@ from agenttrace_server.store.counting import (
     uses_tokens,
 )
 from agenttrace_server.store.dialect import Dialect
-from agenttrace_server.store.rows import encode, encode_body, encode_scope, span_row
+from agenttrace_server.store.rows import decode_body, encode, encode_body, encode_scope, span_row
 from agenttrace_server.store.search import Search
 from agenttrace_server.tables import (
     ScopeRow,
@@ -34,9 +35,6 @@ from agenttrace_server.tables import (
 SPANS, BODIES = table(SpanRow), table(SpanBody)
 SCOPES, TRACE_SCOPES, FACETS = table(ScopeRow), table(TraceScope), table(TraceFacet)
 
-Key = tuple[str, str]
-"""A trace id and a span id."""
-
 
 class Incoming(NamedTuple):
     """A span ready to be written: its row without `body_id`, its body, and where it came from."""
@@ -48,11 +46,11 @@ class Incoming(NamedTuple):
 
 
 class Batch:
-    """Spans made ready outside the transaction; of several with one id, the one that ended last."""
+    """Spans made ready outside the transaction, one for each id (see `_is_newer`)."""
 
     def __init__(self, project_id: int, spans: Iterable[Span]) -> None:
         self.project_id = project_id
-        self.incoming: dict[Key, Incoming] = {}
+        self.incoming: dict[SpanKey, Incoming] = {}
         self.scopes: dict[int, tuple[int, int, str, str]] = {}
         self.trace_scopes: set[tuple[int, str, int]] = set()
         known: dict[int, tuple[int, str]] = {}
@@ -61,7 +59,7 @@ class Batch:
             scope_id, service = known.get(id(span.scope)) or self._scope(span.scope, known)
             key = (span.trace_id, span.span_id)
             earlier = self.incoming.get(key)
-            if earlier is not None and earlier.row[END] >= span.end_ns:
+            if earlier is not None and not _is_newer(span, earlier.row[END], earlier.span.events):
                 continue
             row = span_row(project_id, span, scope_id)
             self.incoming[key] = Incoming(row, encode_body(span), span, service)
@@ -79,18 +77,12 @@ def write(tx: Connection, dialect: Dialect, search: Search, batch: Batch) -> Non
     """Write what is new of a batch and bring its traces up to date, in the caller's transaction."""
     states = _states(tx, dialect, batch)
     stored = _stored(tx, dialect, batch, states)
-    fresh: list[Incoming] = []
-    outdated: list[Sequence[Any]] = []
-    for key, incoming in batch.incoming.items():
-        old = stored.get(key)
-        if old is None:
-            fresh.append(incoming)
-        elif incoming.row[END] > old[END]:
-            fresh.append(incoming)
-            outdated.append(old)
+    outdated = [row for key, row in stored.items() if _replaces(tx, batch.incoming[key], row)]
+    kept = stored.keys() - {(row[1], row[2]) for row in outdated}
+    fresh = [incoming for key, incoming in batch.incoming.items() if key not in kept]
     if not fresh:
         return
-    _remove(tx, dialect, search, outdated)
+    _remove(tx, search, outdated)
     touched: dict[str, TraceState] = {}
     labels: set[tuple[str, str, str]] = set()
     for row, _, span, service in fresh:
@@ -120,6 +112,21 @@ def write(tx: Connection, dialect: Dialect, search: Search, batch: Batch) -> Non
     _finish(tx, dialect, list(touched.values()))
 
 
+def _is_newer(span: Span, end_ns: int, events: Sequence[SpanEvent]) -> bool:
+    """Whether a span says more than an earlier version of it: it ended later, or has more events.
+
+    Some clients send a span when it starts and again when it ends; log events join it later still.
+    """
+    return (span.end_ns, len(span.events)) > (end_ns, len(events))
+
+
+def _replaces(tx: Connection, incoming: Incoming, row: Sequence[Any]) -> bool:
+    if incoming.row[END] != row[END] or not incoming.span.events:
+        return bool(incoming.row[END] > row[END])
+    body = tx.execute(select(BODIES.c.body).where(BODIES.c.body_id == row[-1])).scalar_one()
+    return _is_newer(incoming.span, row[END], decode_body(body).events)
+
+
 def _states(tx: Connection, dialect: Dialect, batch: Batch) -> dict[str, TraceState]:
     listed, item = dialect.each([[trace_id] for trace_id in {key[0] for key in batch.incoming}])
     query = select(TRACES).join(listed, TRACES.c.trace_id == item(0))
@@ -129,14 +136,14 @@ def _states(tx: Connection, dialect: Dialect, batch: Batch) -> dict[str, TraceSt
 
 def _stored(
     tx: Connection, dialect: Dialect, batch: Batch, states: dict[str, TraceState]
-) -> dict[Key, Sequence[Any]]:
+) -> dict[SpanKey, Sequence[Any]]:
     """Return the rows of those spans of the batch that are stored already."""
     keys = [key for key in batch.incoming if key[0] in states]
     return {(row[1], row[2]): row for row in _spans(tx, dialect, batch.project_id, keys)}
 
 
 def _spans(
-    tx: Connection, dialect: Dialect, project_id: int, keys: Sequence[Key], *where: Any
+    tx: Connection, dialect: Dialect, project_id: int, keys: Sequence[SpanKey], *where: Any
 ) -> Sequence[Sequence[Any]]:
     if not keys:
         return []
@@ -147,10 +154,8 @@ def _spans(
     return tx.execute(query.where(SPANS.c.project_id == project_id, *where)).all()
 
 
-def _remove(
-    tx: Connection, dialect: Dialect, search: Search, outdated: Sequence[Sequence[Any]]
-) -> None:
-    """Delete spans that came again with a later end."""
+def _remove(tx: Connection, search: Search, outdated: Sequence[Sequence[Any]]) -> None:
+    """Delete versions of spans that newer ones replace."""
     if not outdated:
         return
     search.forget_spans(tx, BODIES.c.body_id.in_([row[-1] for row in outdated]))
@@ -207,8 +212,8 @@ def _count_tokens(
     counted = {(row[1], row[2]): row for row in stored_parents}
     for key in _having_children(tx, dialect, project_id, sorted(counted)):
         del counted[key]
-    for row in counted.values():
-        touched[row[1]].unuse(row[TOKENS_IN], row[TOKENS_OUT], row[COST])
+    for parent in counted.values():
+        touched[parent[1]].unuse(parent[TOKENS_IN], parent[TOKENS_OUT], parent[COST])
 
 
 _IS_USER = (
@@ -222,8 +227,8 @@ _IS_USER = (
 
 
 def _having_children(
-    tx: Connection, dialect: Dialect, project_id: int, keys: Sequence[Key]
-) -> set[Key]:
+    tx: Connection, dialect: Dialect, project_id: int, keys: Sequence[SpanKey]
+) -> set[SpanKey]:
     """Return which of these spans have a stored LLM span directly beneath that reports usage."""
     if not keys:
         return set()
