@@ -6,28 +6,29 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import Any, Protocol
 
 import anyio.to_thread
 import uvicorn
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from starlette.middleware.gzip import GZipMiddleware
 
 from agenttrace.errors import AgentTraceError, ServerError
 from agenttrace.plugins import Plugins, load_plugins
-from agenttrace_server import api, logs, problems
+from agenttrace_server import api, logs, problems, receive
 from agenttrace_server.access import authorised
 from agenttrace_server.analyse.supervisor import Supervisor
 from agenttrace_server.api import health
 from agenttrace_server.api.models import Problem
 from agenttrace_server.guard import Guard
+from agenttrace_server.ingest import Ingest
 from agenttrace_server.listening import identify, listen, refuse_unsafe, url_of
 from agenttrace_server.live import Live
 from agenttrace_server.metrics import Metrics
 from agenttrace_server.pages import Pages
 from agenttrace_server.settings import Settings
 from agenttrace_server.store import Store
+from agenttrace_server.store.sql import open_store
 
 __all__ = ["Analysis", "create_app", "identify", "serve"]
 
@@ -93,8 +94,7 @@ def create_app(
     app.state.metrics = Metrics()
     app.state.analysis = analysis
     app.state.started = time.monotonic()
-    if find_spec("agenttrace_server.receive"):
-        app.include_router(_receiver(), dependencies=[Depends(authorised), Depends(_wake_analysis)])
+    app.include_router(receive.router, dependencies=[Depends(authorised), Depends(_wake_analysis)])
     app.include_router(api.router)
     app.include_router(health.router)
     app.router.default = Pages()
@@ -103,12 +103,6 @@ def create_app(
     problems.install(app)
     _describe_problems(app)
     return app
-
-
-def _receiver() -> APIRouter:
-    from agenttrace_server.receive import router
-
-    return router
 
 
 def _wake_analysis(request: Request) -> Iterator[None]:
@@ -123,11 +117,12 @@ async def _running(
     app: FastAPI, settings: Settings, store: Store | None, analysis: Analysis | None
 ) -> AsyncIterator[None]:
     """Open what the app needs, and let go of it in the opposite order, exports first."""
-    from agenttrace_server.ingest import Ingest
-    from agenttrace_server.store.sql import open_store
-
     plugins: Plugins = await anyio.to_thread.run_sync(load_plugins)
-    opened: Store = store or await anyio.to_thread.run_sync(open_store, settings.database_url)
+    opened: Store
+    if store is not None:
+        opened = store
+    else:
+        opened = await anyio.to_thread.run_sync(open_store, settings.database_url)
     ingest = Ingest(opened, plugins)
     live = Live(opened, app.state.metrics)
     app.state.store, app.state.plugins = opened, plugins
@@ -192,8 +187,6 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
 
 
 def _open_store(settings: Settings) -> Store:
-    from agenttrace_server.store.sql import open_store
-
     try:
         return open_store(settings.database_url)
     except AgentTraceError as error:

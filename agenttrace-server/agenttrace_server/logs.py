@@ -5,7 +5,7 @@ import os
 import sys
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -16,6 +16,12 @@ def level() -> str:
     return name if name in _LEVELS else "INFO"
 
 
+def _without_colours(_logger: object, _name: str, event: EventDict) -> EventDict:
+    """Leave out the coloured copy of each line that the web server sends along."""
+    event.pop("color_message", None)
+    return event
+
+
 def set_up() -> None:
     """Send everything this process logs, the web server's lines included, to standard error."""
     shared: list[Processor] = [
@@ -23,6 +29,7 @@ def set_up() -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
+        _without_colours,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     on_terminal = sys.stderr.isatty()
@@ -45,6 +52,7 @@ def set_up() -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+    logging.getLogger("alembic").setLevel("WARNING")
     # A line per request says nothing that /metrics does not, except when looking for a fault.
     logging.getLogger("uvicorn.access").setLevel("DEBUG" if level() == "DEBUG" else "WARNING")
     structlog.configure(

@@ -8,7 +8,7 @@ import msgspec
 
 from agenttrace.agents import find_agents
 from agenttrace.messages import find_checkpoints, find_messages
-from agenttrace.models import Agent, FailureAnnotation, Message, Trace
+from agenttrace.models import Agent, Checkpoint, FailureAnnotation, Message, Trace
 from agenttrace.plugins import Plugins
 from agenttrace_server.analyse.graph import build_graph
 from agenttrace_server.store import Analysis
@@ -30,7 +30,9 @@ def analyse(trace: Trace, plugins: Plugins) -> Analysis:
     messages: tuple[Message, ...] = _guarded(
         "messages", trace, lambda: find_messages(trace, plugins), ()
     )
-    checkpoints = _guarded("checkpoints", trace, lambda: find_checkpoints(trace), ())
+    checkpoints: tuple[Checkpoint, ...] = _guarded(
+        "checkpoints", trace, lambda: find_checkpoints(trace), ()
+    )
     trace = Trace(trace.trace_id, trace.spans, agents, messages, checkpoints)
     failures = find_failures(trace, plugins)
     graph = _guarded(

@@ -15,6 +15,7 @@ from agenttrace.plugins import Plugins, load_plugins
 from agenttrace_server import logs
 from agenttrace_server.analyse.pipeline import analyse
 from agenttrace_server.store import Claimed, Store
+from agenttrace_server.store.sql import open_store
 
 log = logging.getLogger("agenttrace.analyse")
 
@@ -92,8 +93,6 @@ class Loop:
 
 def main(pipe: BinaryIO) -> None:
     """Analyse for the server at the other end of `pipe` until it closes (see `Supervisor`)."""
-    from agenttrace_server.store.sql import open_store
-
     # Ctrl-C reaches the whole terminal; it is the server's to say when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.set_up()

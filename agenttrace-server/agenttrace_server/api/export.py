@@ -7,22 +7,20 @@ from fastapi import APIRouter, Query, Response
 
 from agenttrace.errors import TraceNotFound
 from agenttrace.models import RawSpan
+from agenttrace_server import encode
 from agenttrace_server.api.asked import StoreOf, TraceId, clean_id, problems
 
 router = APIRouter(tags=["export"])
 
-Format = Literal["otlp", "otlp-protobuf"]
+Format = Literal["otlp", "otlp-protobuf", "jaeger", "zipkin"]
 
-_MEDIA: dict[Format, tuple[str, str]] = {
-    "otlp": ("application/json", "otlp.json"),
-    "otlp-protobuf": ("application/x-protobuf", "otlp.pb"),
+_JSON = "application/json"
+_ENCODERS: dict[Format, tuple[Callable[[Sequence[RawSpan]], bytes], str, str]] = {
+    "otlp": (encode.encode_json, _JSON, "otlp.json"),
+    "otlp-protobuf": (encode.encode_protobuf, "application/x-protobuf", "otlp.pb"),
+    "jaeger": (encode.encode_jaeger, _JSON, "jaeger.json"),
+    "zipkin": (encode.encode_zipkin, _JSON, "zipkin.json"),
 }
-
-
-def _encoder(format: Format) -> Callable[[Sequence[RawSpan]], bytes]:
-    from agenttrace_server import encode
-
-    return encode.encode_json if format == "otlp" else encode.encode_protobuf
 
 
 @router.get(
@@ -42,14 +40,14 @@ def export_trace(
     trace_id: TraceId,
     format: Annotated[Format, Query(description="The file's format")] = "otlp",
 ) -> Response:
-    """Return every span of the trace as it was received; `POST /v1/traces` takes it back."""
+    """Return every span of the trace; OTLP loses nothing, and `POST /v1/traces` takes it back."""
     trace = store.trace(clean_id(trace_id))
     if trace is None:
         raise TraceNotFound(f"There is no trace {trace_id!r}")
-    media_type, suffix = _MEDIA[format]
+    encoder, media_type, suffix = _ENCODERS[format]
     name = f"{trace.trace_id}.{suffix}"
     return Response(
-        _encoder(format)(trace.spans),
+        encoder(trace.spans),
         media_type=media_type,
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

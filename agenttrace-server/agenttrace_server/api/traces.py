@@ -6,6 +6,7 @@ import msgspec
 from fastapi import APIRouter, Query, Request
 
 from agenttrace.errors import TraceNotFound
+from agenttrace_server.analyse.pipeline import analyse
 from agenttrace_server.api import failures
 from agenttrace_server.api.asked import MAX_OFFSET, StoreOf, TraceId, clean_id, found, problems
 from agenttrace_server.api.models import Failure, Listing, TraceSummary
@@ -88,8 +89,6 @@ def delete_trace(store: StoreOf, trace_id: TraceId) -> None:
 @router.post("/traces/{trace_id}/classify", operation_id="classifyTrace", responses=problems(404))
 def classify_trace(request: Request, store: StoreOf, trace_id: TraceId) -> Listing[Failure]:
     """Analyse a trace again, now, with the plugins this server has; return the failures found."""
-    from agenttrace_server.analyse.pipeline import analyse
-
     summary = found(store, trace_id)
     trace = store.trace(summary.trace_id)
     if trace is None:
