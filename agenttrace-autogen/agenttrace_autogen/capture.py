@@ -12,7 +12,6 @@ from typing import Any
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
-from agenttrace import sdk
 from agenttrace_autogen.patches import Patches
 from agenttrace_autogen.recording import (
     FRAMEWORK,
@@ -32,6 +31,8 @@ class AutoGenInstrumentor:
 
     framework = FRAMEWORK
     module = "autogen_core"
+    modules = ("autogen_core", "autogen_agentchat", "autogen_ext")
+    """One of them half-way imported must not be imported from."""
 
     def __init__(self) -> None:
         self._patches = Patches()
@@ -43,7 +44,7 @@ class AutoGenInstrumentor:
         """Start capturing. A second call does nothing."""
         if self._recorder is not None:
             return
-        recorder = self._recorder = Recorder(sdk.tracer("agenttrace.autogen"))
+        recorder = self._recorder = Recorder()
         try:
             self._install(recorder)
         except BaseException:

@@ -8,6 +8,7 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.trace import Span, get_current_span
 
+from agenttrace import sdk
 from agenttrace_autogen.patches import Patches
 
 _GEN_AI_SPANS = ("trace_invoke_agent_span", "trace_create_agent_span", "trace_tool_span")
@@ -16,8 +17,9 @@ _GEN_AI_SPANS = ("trace_invoke_agent_span", "trace_create_agent_span", "trace_to
 def install(patches: Patches) -> None:
     """Silence the runtime's message spans and the GenAI spans of agents, tools and workbenches.
 
-    `autogen_core.trace_*_span` stay as they are for the app's own use. A runtime that was given a
-    tracer provider of its own goes on sending its spans there.
+    Only those that would go where ours go: a runtime that was given a tracer provider of its own,
+    or a process whose provider is not the one recorded to, goes on as before. And
+    `autogen_core.trace_*_span` stay for the app's own use.
     """
     from autogen_core._telemetry import TraceHelper, _genai
 
@@ -40,9 +42,7 @@ def _users(name: str, function: Any) -> list[Any]:
 
 def _silence_runtime(original: Callable[..., Any]) -> Callable[..., Any]:
     def trace_block(helper: Any, *args: Any, **kwargs: Any) -> AbstractContextManager[Span]:
-        provider = getattr(helper, "tracer_provider", None)
-        ours = isinstance(provider, trace.ProxyTracerProvider | trace.NoOpTracerProvider)
-        if ours or provider is trace.get_tracer_provider():
+        if _goes_where_ours_go(helper.tracer_provider):
             return nullcontext(get_current_span())
         block: AbstractContextManager[Span] = original(helper, *args, **kwargs)
         return block
@@ -50,8 +50,22 @@ def _silence_runtime(original: Callable[..., Any]) -> Callable[..., Any]:
     return trace_block
 
 
-def _silence(_: Callable[..., Any]) -> Callable[..., Any]:
-    def silent(*_: Any, **__: Any) -> AbstractContextManager[Span]:
-        return nullcontext(get_current_span())
+def _silence(original: Callable[..., Any]) -> Callable[..., Any]:
+    def trace_span(*args: Any, **kwargs: Any) -> AbstractContextManager[Span]:
+        tracer = kwargs.get("tracer")
+        if tracer is None and _goes_where_ours_go(trace.get_tracer_provider()):
+            return nullcontext(get_current_span())
+        block: AbstractContextManager[Span] = original(*args, **kwargs)
+        return block
 
-    return silent
+    return trace_span
+
+
+def _goes_where_ours_go(provider: Any) -> bool:
+    if isinstance(provider, trace.ProxyTracerProvider):  # asks the process's provider, once set
+        provider = trace.get_tracer_provider()
+    recording = sdk.recording()
+    ours = trace.get_tracer_provider() if recording is None else recording.provider
+    return provider is ours or isinstance(
+        provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
+    )

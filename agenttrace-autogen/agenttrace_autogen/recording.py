@@ -20,16 +20,16 @@ from opentelemetry.trace import (
     SpanKind,
     Status,
     StatusCode,
-    Tracer,
     set_span_in_context,
 )
 
-from agenttrace import semconv
+from agenttrace import sdk, semconv
 from agenttrace.models import USER
 
 log = logging.getLogger("agenttrace.autogen")
 
 FRAMEWORK = "autogen"
+SCOPE = "agenttrace.autogen"
 
 _SCOPE = otel_context.create_key("agenttrace-autogen-scope")
 
@@ -125,8 +125,7 @@ def runs_group_chat(message: Any) -> bool:
 class Recorder:
     """Starts and ends spans, and knows which are open."""
 
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
+    def __init__(self) -> None:
         self._open: dict[int, Scope] = {}
         self._complained: set[str] = set()
 
@@ -145,7 +144,7 @@ class Recorder:
         """Start a span under the current one, or the one in `context`."""
         found = {key: value for key, value in attributes.items() if value is not None}
         found[semconv.AGENTTRACE_FRAMEWORK] = FRAMEWORK
-        return self._tracer.start_span(
+        return sdk.tracer(SCOPE).start_span(
             name, context=context, kind=kind, attributes=found, links=links
         )
 
