@@ -67,7 +67,7 @@ def defer(span: Span, key: str, value: Any) -> None:
     if pending is None:
         span.set_attribute(key, to_text(value))
     else:
-        pending.attributes.append((key, snapshot(value)))
+        pending.attributes.append((key, _kept(value)))
 
 
 def message(
@@ -92,7 +92,7 @@ def message(
         semconv.MESSAGE_SENDER: sender,
         semconv.MESSAGE_RECIPIENT: recipient,
         semconv.MESSAGE_TYPE: type,
-        semconv.MESSAGE_CONTENT: snapshot(content),
+        semconv.MESSAGE_CONTENT: _kept(content),
     }
     if caused_by:
         attributes[semconv.MESSAGE_CAUSED_BY] = caused_by
@@ -120,7 +120,7 @@ def checkpoint(
     attributes: dict[str, Any] = {
         semconv.CHECKPOINT_ID: checkpoint_id,
         semconv.CHECKPOINT_LABEL: label,
-        semconv.CHECKPOINT_STATE: Lazy(state) if callable(state) else snapshot(state),
+        semconv.CHECKPOINT_STATE: Lazy(state) if callable(state) else _kept(state),
     }
     for key, value in (
         (semconv.CHECKPOINT_CONFIG, config),
@@ -128,13 +128,18 @@ def checkpoint(
         (semconv.CHECKPOINT_WHY_NOT, why_not),
     ):
         if value is not None:
-            attributes[key] = snapshot(value)
+            attributes[key] = _kept(value)
     _add_event(span, semconv.CHECKPOINT_EVENT, attributes)
 
 
-def _add_event(
-    span: Span, name: str, attributes: dict[str, Any], at_ns: int | None = None
-) -> None:
+def _kept(value: Any) -> Any:
+    try:
+        return snapshot(value)
+    except Exception:  # noqa: BLE001 - another thread may be changing it: then by reference
+        return value
+
+
+def _add_event(span: Span, name: str, attributes: dict[str, Any], at_ns: int | None = None) -> None:
     if not span.is_recording():
         return
     pending = _pending(span)

@@ -41,7 +41,7 @@ class Recording:
 
 _lock = threading.RLock()
 _active: Recording | None = None
-_tracers: tuple[object, dict[tuple[str, str | None], trace.Tracer]] = (None, {})
+_tracers: tuple[object, dict[object, trace.Tracer]] = (None, {})
 
 
 def instrument(
@@ -83,6 +83,7 @@ def instrument(
         if _active is None:
             from agenttrace.exporter import Foreign, OTLPExporter
             from agenttrace.processor import SpanQueue
+            from agenttrace.threads import carry_context_into_threads
 
             delivery: OTLPExporter | Foreign
             if exporter is None or isinstance(exporter, OTLPExporter):
@@ -95,6 +96,7 @@ def instrument(
             queue = SpanQueue(delivery, queue_size)
             provider.add_span_processor(queue)
             _active = Recording(provider, queue)
+            carry_context_into_threads()
             _continue_parents_trace()
             _finish_with_multiprocessing()
         elif endpoint or exporter or tracer_provider:
@@ -115,8 +117,11 @@ def uninstrument() -> None:
         recording, _active = _active, None
         if recording is None:
             return
+        from agenttrace.threads import leave_threads_alone
+
         for watch in recording.watches.values():
             watch.stop()
+        leave_threads_alone()
         for framework, instrumentor in reversed(recording.instrumentors.items()):
             try:
                 instrumentor.uninstrument()
@@ -144,15 +149,16 @@ def tracer(scope: str, version: str | None = None, attributes: Attributes = None
     global _tracers
     recording = _active
     provider = trace.get_tracer_provider() if recording is None else recording.provider
-    if attributes or isinstance(provider, trace.ProxyTracerProvider):
+    if isinstance(provider, trace.ProxyTracerProvider):
         return provider.get_tracer(scope, version, attributes=attributes)
     owner, known = _tracers
     if owner is not provider:
         known = {}
         _tracers = provider, known
-    found = known.get((scope, version))
+    key = (scope, version, tuple(attributes.items()) if attributes else None)
+    found = known.get(key)
     if found is None:
-        found = known[scope, version] = provider.get_tracer(scope, version)
+        found = known[key] = provider.get_tracer(scope, version, attributes=attributes)
     return found
 
 

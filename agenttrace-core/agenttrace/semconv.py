@@ -9,6 +9,8 @@ AGENTTRACE_KIND = "agenttrace.kind"
 AGENTTRACE_AGENT_ROLE = "agenttrace.agent.role"
 AGENTTRACE_INPUT = "agenttrace.input"
 AGENTTRACE_OUTPUT = "agenttrace.output"
+AGENTTRACE_TRACER = "agenttrace.tracer"
+"""Scope attribute: the name given to `AgentTracer`."""
 AGENTTRACE_REPLAY_ID = "agenttrace.replay.id"
 AGENTTRACE_REPLAY_SOURCE_TRACE_ID = "agenttrace.replay.source_trace_id"
 
