@@ -1,0 +1,125 @@
+"""Record the state before every super-step, so that a run can be continued from there."""
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from agenttrace import payload
+from agenttrace.serialise import snapshot
+from agenttrace_langgraph.runs import Graph
+
+_serializer = JsonPlusSerializer()
+_ENDED = "The run ended here: nothing is left to run"
+_COORDINATES = ("thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map")
+
+
+def record(graph: Graph, tasks: Iterable[Any]) -> None:
+    """Record the state a graph's loop is in, with the `tasks` it is about to run.
+
+    Works without a checkpointer: the loop keeps channels and their versions in memory. The state
+    is a whole LangGraph checkpoint, as its serialiser writes it, so that putting it into any saver
+    and invoking the graph there continues the run; `values` repeats the channels for reading.
+    """
+    loop = graph.loop
+    if not graph.span.is_recording():
+        return
+    waiting = list(tasks)
+    checkpoint = _checkpoint(loop)
+    graph.checkpoint_id = checkpoint["id"]
+    payload.checkpoint(
+        graph.span,
+        checkpoint_id=checkpoint["id"],
+        label=_label(graph, waiting),
+        state=lambda: _serialise(checkpoint),
+        config=_config(graph, checkpoint["id"], waiting),
+        input=_packets(waiting),
+        why_not=_why_not(graph, waiting),
+    )
+
+
+def _checkpoint(loop: Any) -> dict[str, Any]:
+    """Return the loop's checkpoint with the values its channels have now.
+
+    Without a checkpointer, and with durability "exit", the loop's own has none.
+    """
+    checkpoint = dict(loop.checkpoint)
+    versions = dict(checkpoint["channel_versions"])
+    values: dict[str, Any] = {}
+    for name, channel in loop.channels.items():
+        if name in versions and channel.is_available():
+            values[name] = _value(channel)
+    checkpoint["channel_values"] = values
+    checkpoint["channel_versions"] = versions
+    checkpoint["versions_seen"] = {
+        node: dict(seen) for node, seen in checkpoint["versions_seen"].items()
+    }
+    return checkpoint
+
+
+def _value(channel: Any) -> Any:
+    if type(channel).__name__ == "DeltaChannel":
+        # Its own checkpoint refers to writes that only a saver keeps.
+        from langgraph.checkpoint.serde.types import _DeltaSnapshot
+
+        return _DeltaSnapshot(channel.get())
+    value = channel.checkpoint()
+    return value.copy() if type(value) in (list, dict, set) else value
+
+
+def _serialise(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    kind, data = _serializer.dumps_typed(checkpoint)
+    values = checkpoint["channel_values"]
+    return {
+        "format": "langgraph",
+        "type": kind,
+        "data": base64.b64encode(data).decode(),
+        "values": {name: value for name, value in values.items() if _is_state(name)},
+    }
+
+
+def _is_state(channel: str) -> bool:
+    return not channel.startswith(("branch:to:", "join:", "__")) or channel == "__root__"
+
+
+def _label(graph: Graph, waiting: list[Any]) -> str:
+    names = ", ".join(dict.fromkeys(task.name for task in waiting))
+    label = "end" if not names else "start" if names == "__start__" else f"before {names}"
+    return f"{'/'.join(graph.path)}: {label}" if graph.path else label
+
+
+def _config(graph: Graph, checkpoint_id: str, waiting: list[Any]) -> dict[str, Any]:
+    loop = graph.loop
+    configurable = loop.config["configurable"]
+    where = {name: configurable[name] for name in _COORDINATES if configurable.get(name)}
+    return {
+        "graph": graph.shape.name or "LangGraph",
+        "configurable": {"checkpoint_ns": "", **where, "checkpoint_id": checkpoint_id},
+        "context": {
+            name: value
+            for name, value in configurable.items()
+            if name not in where and not name.startswith("__")
+        },
+        "metadata": dict(loop.checkpoint_metadata),
+        "checkpointer": loop.checkpointer is not None,
+        "recursion_limit": loop.config.get("recursion_limit"),
+        "next": [task.name for task in waiting],
+        "tasks": [{"id": t.id, "name": t.name, "path": list(t.path)} for t in waiting],
+    }
+
+
+def _packets(waiting: list[Any]) -> Any:
+    """Return the arguments of the `Send`s about to run, by task id; None where there are none."""
+    packets = {task.id: snapshot(task.input) for task in waiting if task.path[0] == "__pregel_push"}
+    return packets or None
+
+
+def _why_not(graph: Graph, waiting: list[Any]) -> str | None:
+    if not waiting:
+        return _ENDED
+    if graph.namespace:
+        above = graph.within.checkpoint_id if graph.within is not None else None
+        instead = f": go back to checkpoint {above} of the graph around it" if above else ""
+        return f"It belongs to the subgraph {'/'.join(graph.path)}, which starts over{instead}"
+    return None
