@@ -1,6 +1,6 @@
 """Tell who says what to whom while a crew runs.
 
-- A task that starts from other tasks' outputs: each of their agents says its output (`result`).
+- A task that starts from other tasks' outputs: each of their agents says its output (`task`).
 - A task, or a single agent, that starts from nothing: whoever called the crew says what to do
   (`task`): the user, the agent whose tool it runs in, an agent of another framework, or the agent
   of an earlier crew of the same flow whose output it was given.
@@ -116,7 +116,7 @@ def _task_given(task: Open, turn: Open) -> None:
     for said in earlier:
         chosen = not isinstance(wanted, list) or any(said.task is one for one in wanted)
         if chosen and said.agent != recipient and said.content and said.content in given:
-            turn.received = say(task, said.agent, recipient, said.content, "result", said.cause)
+            turn.received = say(task, said.agent, recipient, said.content, "task", said.cause)
     if turn.received is None:
         _called(task, turn, getattr(task.facts.get("task"), "description", ""))
 
@@ -128,7 +128,7 @@ def _called(scope: Open, turn: Open, content: Any) -> None:
     heard = str(content)
     for said in flow.facts.get("said", []) if flow else []:
         if said.agent != recipient and said.content and said.content in heard:
-            turn.received = say(scope, said.agent, recipient, said.content, "result", said.cause)
+            turn.received = say(scope, said.agent, recipient, said.content, "task", said.cause)
     if turn.received is None:
         sender, cause = caller(scope)
         if sender != recipient:

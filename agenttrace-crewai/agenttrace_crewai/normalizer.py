@@ -172,7 +172,7 @@ def _crew(trace: Trace, crew: Span | None, turns: list[_Turn]) -> Iterator[Messa
         for source in sources:
             exact = turn.exact or source.agent == turn.follows
             yield _message(
-                trace, turn.span, source.agent, turn.agent, "result", source.output, exact
+                trace, turn.span, source.agent, turn.agent, "task", source.output, exact
             )
         if not sources and not (index and turn.agent == turns[index - 1].agent):
             yield _message(trace, turn.span, USER, turn.agent, "task", turn.given, True)

@@ -44,7 +44,7 @@ def test_a_tool_and_a_question_to_a_coworker(run) -> None:
     trace = run.trace
     assert said(trace) == [
         ("user", "Researcher", "task", "add 1 and 2"),
-        ("Researcher", "Writer", "result", "three"),
+        ("Researcher", "Writer", "task", "three"),
         ("Writer", "Researcher", "question", "is it 3?\n\nsum"),
         ("Researcher", "Writer", "answer", "three"),
         ("Writer", "user", "result", "poem of three"),
@@ -80,9 +80,9 @@ def test_by_default_a_task_starts_from_all_earlier_outputs(run) -> None:
 
     assert said(run.trace) == [
         ("user", "A", "task", "do A"),
-        ("A", "B", "result", "A out"),
-        ("A", "C", "result", "A out"),
-        ("B", "C", "result", "B out"),
+        ("A", "B", "task", "A out"),
+        ("A", "C", "task", "A out"),
+        ("B", "C", "task", "B out"),
         ("C", "user", "result", "C out"),
     ]
 
@@ -97,7 +97,7 @@ def test_a_task_with_a_context_starts_from_that_alone(run) -> None:
     assert said(run.trace) == [
         ("user", "A", "task", "do A"),
         ("user", "B", "task", "do B"),
-        ("A", "C", "result", "A out"),
+        ("A", "C", "task", "A out"),
         ("C", "user", "result", "C out"),
     ]
 
@@ -145,8 +145,8 @@ def test_asynchronous_tasks_join_in_the_one_that_waits_for_them(run) -> None:
 
     trace = run.trace
     assert sorted(said(trace)) == [
-        ("A", "C", "result", "A out"),
-        ("B", "C", "result", "B out"),
+        ("A", "C", "task", "A out"),
+        ("B", "C", "task", "B out"),
         ("C", "user", "result", "C out"),
         ("user", "A", "task", "do A"),
         ("user", "B", "task", "do B"),
@@ -185,7 +185,7 @@ def test_concurrent_crews_never_mix(run) -> None:
         (number,) = {a.name[1] for a in trace.agents}
         assert said(trace) == [
             ("user", f"A{number}", "task", f"do A{number}"),
-            (f"A{number}", f"B{number}", "result", f"A{number} out"),
+            (f"A{number}", f"B{number}", "task", f"A{number} out"),
             (f"B{number}", "user", "result", f"B{number} out"),
         ]
         assert orphans(trace) == []
@@ -231,7 +231,7 @@ def test_a_flow_of_two_crews_hands_the_first_result_on(run) -> None:
     assert result == "sold"
     assert said(trace) == [
         ("user", "Finder", "task", "do Finder"),
-        ("Finder", "Seller", "result", "Finder out"),
+        ("Finder", "Seller", "task", "Finder out"),
         ("Seller", "user", "result", "sold"),
     ]
     assert orphans(trace) == []
