@@ -171,9 +171,7 @@ def _crew(trace: Trace, crew: Span | None, turns: list[_Turn]) -> Iterator[Messa
         sources = list(_sources(turns[:index], turn))
         for source in sources:
             exact = turn.exact or source.agent == turn.follows
-            yield _message(
-                trace, turn.span, source.agent, turn.agent, "task", source.output, exact
-            )
+            yield _message(trace, turn.span, source.agent, turn.agent, "task", source.output, exact)
         if not sources and not (index and turn.agent == turns[index - 1].agent):
             yield _message(trace, turn.span, USER, turn.agent, "task", turn.given, True)
     if turns and crew is not None and trace.parent(crew) is None:
