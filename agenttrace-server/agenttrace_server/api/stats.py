@@ -15,7 +15,7 @@ router = APIRouter(tags=["stats"])
 def get_stats(
     store: StoreOf,
     since: Annotated[TimeNs | None, Query(description="Started at this time or later")] = None,
-    until: Annotated[TimeNs | None, Query(description="Started at this time or earlier")] = None,
+    until: Annotated[TimeNs | None, Query(description="Started before this time")] = None,
 ) -> Stats:
     """Return figures over the traces that started in the given time."""
     figures = store.stats(since, until)

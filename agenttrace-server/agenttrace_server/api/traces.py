@@ -47,7 +47,7 @@ def list_traces(
     failure: Annotated[Word, Query(description="A mode, a category or a subcategory")] = None,
     q: Annotated[Word, Query(description="Text in names, inputs, outputs or messages")] = None,
     since: Annotated[TimeNs | None, Query(description="Started at this time or later")] = None,
-    until: Annotated[TimeNs | None, Query(description="Started at this time or earlier")] = None,
+    until: Annotated[TimeNs | None, Query(description="Started before this time")] = None,
     sort: Annotated[Sort, Query(description="A leading - sorts downwards")] = "-start",
 ) -> Listing[TraceSummary]:
     """List traces that fulfil every given condition, newest first unless `sort` says otherwise."""
