@@ -320,12 +320,64 @@ def upgrade() -> None:
     op.execute("INSERT INTO projects (project_id, name) VALUES (1, 'default')")
     for counter in ("cursor", "body", "message", "rejected", "searchable"):
         op.execute(f"INSERT INTO counters (name, value) VALUES ('{counter}', 0)")
-    if op.get_bind().dialect.name == "sqlite" and has_fts5():
-        for name in ("span_search", "message_search"):
+    if op.get_bind().dialect.name == "sqlite":
+        for name in ("span_search", "message_search") if has_fts5() else ():
             op.execute(
                 f"CREATE VIRTUAL TABLE {name} USING fts5("
                 "content, content='', tokenize='unicode61 remove_diacritics 2')"
             )
+        seed_statistics()
+
+
+# How many rows a table has and how many of them share an index's first, first two … columns, as in
+# a database of 60,000 traces. Without it SQLite takes the lone project for a narrow search and reads
+# whole tables; measured: 2,000 µs a span written, not 20.
+STATISTICS = {
+    ("agent_messages", "ix_agent_messages_trace_id"): "600000 600000 10 1",
+    ("agent_messages", "ix_agent_messages_sender"): "600000 5000",
+    ("agent_messages", "ix_agent_messages_recipient"): "600000 5000",
+    ("agents", "agents"): "240000 240000 2000 2000 1",
+    ("agents", "ix_agents_trace_id"): "240000 4",
+    ("analyses", "sqlite_autoindex_analyses_1"): "60000 60000 1",
+    ("checkpoints", "sqlite_autoindex_checkpoints_1"): "240000 240000 4 1",
+    ("checkpoints", "ix_checkpoints_checkpoint_id"): "240000 1",
+    ("failure_annotations", "failure_annotations"): "120000 120000 2 1",
+    ("failure_annotations", "ix_failure_annotations_annotation_id"): "120000 1",
+    ("failure_annotations", "ix_failure_annotations_mode"): "120000 6000",
+    ("failure_annotations", "ix_failure_annotations_category"): "120000 40000",
+    ("failure_annotations", "ix_failure_annotations_subcategory"): "120000 6000",
+    ("failure_annotations", "ix_failure_annotations_severity"): "120000 30000",
+    ("scopes", "sqlite_autoindex_scopes_1"): "2000 2000 1",
+    ("span_bodies", None): "2000000",
+    ("spans", "spans"): "2000000 2000000 33 1 1",
+    ("spans", "ix_spans_parent_span_id"): "2000000 4",
+    ("spans", "ix_spans_start_time"): "2000000 1",
+    ("trace_facets", "trace_facets"): "120000 120000 60000 6000 1",
+    ("trace_facets", "ix_trace_facets_trace_id"): "120000 2",
+    ("trace_models", "trace_models"): "90000 90000 2 1",
+    ("trace_scopes", "trace_scopes"): "120000 120000 2 1",
+    ("trace_scopes", "ix_trace_scopes_scope_id"): "120000 100",
+    ("traces", "sqlite_autoindex_traces_1"): "60000 60000 1",
+    ("traces", "ix_traces_cursor"): "60000 1",
+    ("traces", "ix_traces_due"): "100 1",
+    ("traces", "ix_traces_service_name"): "60000 60000 6000 1",
+    ("traces", "ix_traces_start_time"): "60000 60000 1",
+    ("traces", "ix_traces_status"): "60000 60000 20000 1",
+    ("waiting_events", "waiting_events"): "1000 1000 50 2 1",
+    ("waiting_events", "ix_waiting_events_at"): "1000 1",
+}
+
+
+def seed_statistics() -> None:
+    op.execute("ANALYZE")
+    op.execute("DELETE FROM sqlite_stat1")
+    connection = op.get_bind()
+    for (table, index), stat in STATISTICS.items():
+        row = (table, index, stat)
+        connection.exec_driver_sql(
+            "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)", row
+        )
+    op.execute("ANALYZE sqlite_schema")
 
 
 def has_fts5() -> bool:

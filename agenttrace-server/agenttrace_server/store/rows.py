@@ -59,20 +59,21 @@ _scope_decoder = msgspec.json.Decoder(Scope)
 
 def encode_body(span: Span) -> str:
     """Return the JSON text of everything that has no column in `spans`."""
-    attributes = span.attributes
+    attributes, events, links = span.attributes, span.events, span.links
+    came_in, went_out = span.input, span.output
     input_key = output_key = None
-    if span.input is not None or span.output is not None:
+    if came_in is not None or went_out is not None:
         for key, value in attributes.items():
-            if value == span.input and type(value) is str:
-                input_key = key
-            if value == span.output and type(value) is str:
-                output_key = key
+            if value == came_in and type(value) is str:
+                input_key, came_in = key, None
+            elif value == went_out and type(value) is str:
+                output_key, went_out = key, None
     body = Body(
         attributes,
-        span.events,
-        span.links,
-        None if input_key else span.input,
-        None if output_key else span.output,
+        events,
+        links,
+        came_in,
+        went_out,
         input_key,
         output_key,
         span.tool,
@@ -86,16 +87,16 @@ def encode_body(span: Span) -> str:
         span.flags,
     )
     if (
-        _is_plain(attributes)
-        and all(_is_plain(event.attributes) for event in span.events)
-        and all(_is_plain(link.attributes) for link in span.links)
+        _PLAIN.issuperset(map(type, attributes.values()))
+        and (not events or all(_is_plain(event.attributes) for event in events))
+        and (not links or all(_is_plain(link.attributes) for link in links))
     ):
         text = encode(body)
         if '{"$' not in text:
             return text
     body.attributes = mark(attributes)
-    body.events = tuple(replace(e, attributes=mark(e.attributes)) for e in body.events)
-    body.links = tuple(replace(k, attributes=mark(k.attributes)) for k in body.links)
+    body.events = tuple(replace(e, attributes=mark(e.attributes)) for e in events)
+    body.links = tuple(replace(k, attributes=mark(k.attributes)) for k in links)
     return encode(body)
 
 

@@ -96,7 +96,7 @@ def write(tx: Connection, dialect: Dialect, search: Search, batch: Batch) -> Non
         labels.add((trace_id, "service", service))
         if span.framework:
             labels.add((trace_id, "framework", span.framework))
-    _count_tokens(tx, dialect, fresh, touched)
+    _count_tokens(tx, dialect, fresh, touched, states)
     dialect.add(tx, SCOPES, list(batch.scopes.values()))
     dialect.add(tx, TRACE_SCOPES, list(batch.trace_scopes))
     dialect.add(tx, FACETS, _label(touched, labels))
@@ -193,6 +193,7 @@ def _count_tokens(
     dialect: Dialect,
     fresh: Sequence[Incoming],
     touched: dict[str, TraceState],
+    states: dict[str, TraceState],
 ) -> None:
     """Add what new LLM spans used, leaving out those that have another one directly beneath.
 
@@ -202,10 +203,13 @@ def _count_tokens(
     if not users:
         return
     project_id = fresh[0].row[0]
+    # Only a trace that was stored before can have parents or children of these in the store.
+    known = sorted(key for key in users if key[0] in states)
     parents = {(row[1], row[PARENT]) for row in users.values() if row[PARENT] is not None}
-    stored_parents = _spans(tx, dialect, project_id, sorted(parents - users.keys()), *_IS_USER)
+    elsewhere = sorted(key for key in parents - users.keys() if key[0] in states)
+    stored_parents = _spans(tx, dialect, project_id, elsewhere, *_IS_USER)
     above = {key for key in parents if key in users}
-    above |= _having_children(tx, dialect, project_id, sorted(users))
+    above |= _having_children(tx, dialect, project_id, known)
     for key, row in users.items():
         if key not in above:
             touched[row[1]].use(row[TOKENS_IN], row[TOKENS_OUT], row[COST])

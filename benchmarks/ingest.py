@@ -1,0 +1,220 @@
+"""Spans accepted and committed per second over HTTP, beside raw inserts into the same tables.
+
+Four connections send requests of 512 agent spans, about 930 bytes each, to `agenttrace serve` in a
+process of its own; a request counts when it was answered, which is after its commit. The baseline
+inserts the very same rows with `executemany` into a database with the same tables and indexes, 512
+at a time, in the same run.
+
+    python benchmarks/ingest.py [--seconds 10] [--database-url URL] [--analysis] [--json]
+"""
+
+import argparse
+import json
+import os
+import re
+import secrets
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import closing
+from http.client import HTTPConnection
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+CONNECTIONS = 4
+SPANS = 512
+SPANS_PER_TRACE = 32
+TEXT = (
+    "The reviewer found that the summary cites no source for its second claim and asks the "
+    "researcher to look up the figure again before the writer continues with the draft. "
+)
+
+
+def request(trace_number: int) -> bytes:
+    """Return a request of 512 spans of 16 traces: agents, their model calls and tools."""
+    message = ExportTraceServiceRequest()
+    resource = message.resource_spans.add()
+    _set(resource.resource.attributes, "service.name", "bench")
+    scope = resource.scope_spans.add()
+    scope.scope.name = "agenttrace.langgraph"
+    scope.scope.version = "1"
+    now = time.time_ns()
+    for number in range(SPANS):
+        place = number % SPANS_PER_TRACE
+        if place == 0:
+            trace_id = secrets.token_bytes(16)
+            parent = b""
+            trace_number += 1
+        span = scope.spans.add()
+        span.trace_id = trace_id
+        span.span_id = secrets.token_bytes(8)
+        span.parent_span_id = parent
+        span.kind = Span.SPAN_KIND_INTERNAL
+        span.start_time_unix_nano = now + number * 1000
+        span.end_time_unix_nano = now + number * 1000 + 50_000_000
+        agent = ("planner", "researcher", "critic", "writer")[place % 4]
+        if place == 0:
+            span.name = "research team"
+            _set(span.attributes, "gen_ai.operation.name", "invoke_workflow")
+            parent = span.span_id
+        elif place % 3 == 0:
+            span.name = "chat gpt-4o-mini"
+            _set(span.attributes, "gen_ai.operation.name", "chat")
+            _set(span.attributes, "gen_ai.request.model", "gpt-4o-mini")
+            _set(span.attributes, "gen_ai.usage.input_tokens", 420 + place)
+            _set(span.attributes, "gen_ai.usage.output_tokens", 60 + place)
+        else:
+            span.name = f"invoke_agent {agent}"
+            _set(span.attributes, "gen_ai.operation.name", "invoke_agent")
+        _set(span.attributes, "gen_ai.agent.name", agent)
+        _set(span.attributes, "gen_ai.conversation.id", f"session-{trace_number}")
+        _set(span.attributes, "gen_ai.provider.name", "openai")
+        _set(span.attributes, "agenttrace.framework", "langgraph")
+        _set(span.attributes, "agenttrace.input", f"{trace_number}/{place}: {TEXT}")
+        _set(span.attributes, "agenttrace.output", f"{place}/{trace_number}: {TEXT} {TEXT[:120]}")
+    return message.SerializeToString()
+
+
+def _set(attributes: object, key: str, value: str | int) -> None:
+    attribute = attributes.add()  # type: ignore[attr-defined]
+    attribute.key = key
+    if isinstance(value, str):
+        attribute.value.string_value = value
+    else:
+        attribute.value.int_value = value
+
+
+class Load:
+    """Connections that send as fast as they are answered, from bodies made before the clock."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self._address = urlsplit(url)
+        self._until = time.monotonic() + seconds
+        self.accepted = 0
+        self.latencies: list[float] = []
+        self._lock = threading.Lock()
+
+    def send(self, bodies: list[bytes]) -> None:
+        """Send the bodies in turn until the time is over, each with ids of its own."""
+        with closing(HTTPConnection(self._address.hostname or "", self._address.port or 0)) as http:
+            for number in count():
+                if time.monotonic() > self._until or number == len(bodies):
+                    return
+                began = time.monotonic()
+                headers = {"Content-Type": "application/x-protobuf"}
+                http.request("POST", "/v1/traces", bodies[number], headers)
+                response = http.getresponse()
+                body = response.read()
+                if response.status != 200 or body:
+                    raise SystemExit(f"refused: {response.status} {body!r}")
+                with self._lock:
+                    self.accepted += SPANS
+                    self.latencies.append(time.monotonic() - began)
+
+
+def over_http(database_url: str, seconds: float, bodies: list[list[bytes]]) -> dict[str, float]:
+    """Return what the server took in, and how long each request waited for its answer."""
+    environment = {
+        **os.environ,
+        "AGENTTRACE_DATABASE_URL": database_url,
+        "LOG_LEVEL": "WARNING",
+        "AGENTTRACE_BUILD_UI": "0",
+    }
+    command = [sys.executable, "-m", "agenttrace_server", "serve", "--port", "0"]
+    server = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        url = _url(server)
+        load = Load(url, seconds)
+        threads = [threading.Thread(target=load.send, args=(own,)) for own in bodies]
+        began = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took = time.monotonic() - began
+        memory = _memory(server.pid)
+    finally:
+        server.terminate()
+        server.wait()
+    cuts = statistics.quantiles(load.latencies, n=100)
+    return {
+        "spans_per_second": load.accepted / took,
+        "spans": load.accepted,
+        "p50_ms": cuts[49] * 1000,
+        "p99_ms": cuts[98] * 1000,
+        "server_mb": memory,
+    }
+
+
+def _url(server: "subprocess.Popen[str]") -> str:
+    assert server.stderr is not None
+    for line in server.stderr:
+        if found := re.search(r"http://[\d.]+:\d+", line):
+            threading.Thread(target=server.stderr.read, daemon=True).start()
+            return found[0]
+    raise SystemExit("the server did not start")
+
+
+def _memory(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return 0.0
+    found = re.search(r"VmRSS:\s+(\d+)", status.read_text())
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def raw_inserts(source: Path, target: Path) -> float:
+    """Return rows per second of `executemany` with the rows that the server stored."""
+    from agenttrace_server.store.sql import open_store
+
+    with closing(sqlite3.connect(source)) as stored:
+        spans = stored.execute("SELECT * FROM spans ORDER BY body_id LIMIT 50000").fetchall()
+        bodies = stored.execute("SELECT * FROM span_bodies ORDER BY body_id LIMIT 50000").fetchall()
+    open_store(f"sqlite:///{target}").close()
+    with closing(sqlite3.connect(target, isolation_level=None)) as raw:
+        raw.execute("PRAGMA synchronous = FULL")
+        began = time.monotonic()
+        for start in range(0, len(spans), SPANS):
+            raw.execute("BEGIN IMMEDIATE")
+            for name, rows in (("spans", spans), ("span_bodies", bodies)):
+                marks = ", ".join("?" * len(rows[0]))
+                part = rows[start : start + SPANS]
+                raw.executemany(f"INSERT INTO {name} VALUES ({marks})", part)
+            raw.execute("COMMIT")
+        return len(spans) / (time.monotonic() - began)
+
+
+def main() -> None:
+    """Measure and report: one JSON line, or a line for people."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    requests = int(options.seconds * 40_000 / SPANS / CONNECTIONS) + 1
+    numbers = count()
+    bodies = [[request(next(numbers) * SPANS) for _ in range(requests)] for _ in range(CONNECTIONS)]
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "bench.db"
+        found = over_http(f"sqlite:///{source}", options.seconds, bodies)
+        found["raw_executemany_per_second"] = raw_inserts(source, Path(folder) / "raw.db")
+    found["bytes_per_span"] = len(bodies[0][0]) / SPANS
+    result = {"benchmark": "ingest", "database": "sqlite", "cores": os.cpu_count(), **found}
+    if options.json:
+        print(json.dumps(result))
+        return
+    for name, value in result.items():
+        print(f"{name:28} {value:,.0f}" if isinstance(value, float) else f"{name:28} {value}")
+
+
+if __name__ == "__main__":
+    main()
