@@ -90,6 +90,7 @@ class SpanQueue(SpanProcessor):
         self._retry_at = 0.0
         self._told_to_wait = False
         self._stopped = False
+        self._gave_up_at = -1
         self._worker: threading.Thread | None = None
         self._wake = threading.Event()
         self._hurry = threading.Event()
@@ -98,6 +99,11 @@ class SpanQueue(SpanProcessor):
         self._starting = threading.Lock()
         self._progress = threading.Condition()
         self._complaints: set[str] = set()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has been shut down, and takes nothing more."""
+        return self._closed
 
     @property
     def waiting(self) -> int:
@@ -136,16 +142,16 @@ class SpanQueue(SpanProcessor):
         """Deliver what is there, in seconds when the server is down; say what was lost; stop."""
         if self._closed:
             return
-        self._flush(LONGEST_EXIT, stall=STALL)
+        if self._gave_up_at != self._accepted:  # a flush has waited for these in vain already
+            self._flush(LONGEST_EXIT, stall=STALL)
         self._closed = self._stopped = True
         self._wake.set()
         self._hurry.set()
-        if left := self.waiting:
-            self._lose(left, self._trouble or "the server answers too slowly")
+        self.lost += self.waiting
         if self.lost:
             log.warning(
-                "AgentTrace lost %d of %d spans: %s does not take them (%s)",
-                self.lost, self._accepted, self.delivery.target, self._trouble,
+                "AgentTrace lost %d of %d spans: %s did not take them (%s)",
+                self.lost, self._accepted, self.delivery.target, self._trouble or "no answer yet",
             )  # fmt: skip
         if self._working.acquire(timeout=0.1):
             try:
@@ -219,7 +225,7 @@ class SpanQueue(SpanProcessor):
 
     def _settle(self, batch: Batch, outcome: Outcome) -> None:
         if self._failures:
-            log.info("%s takes spans again", self.delivery.target)
+            log.info("AgentTrace: %s takes spans again", self.delivery.target)
             self._failures = 0
         if outcome.kind == "sent":
             self.delivered += batch.spans - outcome.rejected
@@ -241,8 +247,8 @@ class SpanQueue(SpanProcessor):
             pause = outcome.retry_after
         self._retry_at = time.monotonic() + pause
         self._complain(
-            f"{self.delivery.target} does not take spans ({outcome.reason}); up to {self._size} "
-            "are kept until it does. Is a server running? Start one with: agenttrace serve"
+            f"AgentTrace: {self.delivery.target} does not take spans ({outcome.reason}); up to "
+            f"{self._size} are kept until it does. To start a server: agenttrace serve"
         )
 
     def _hold(self, batch: Batch, first: bool = False) -> None:
@@ -281,7 +287,9 @@ class SpanQueue(SpanProcessor):
                 break
             if self._failures and idle >= PATIENCE:
                 break
-        return self.delivered + self.lost >= target
+        done = self.delivered + self.lost >= target
+        self._gave_up_at = -1 if done else target
+        return done
 
     def _remember(self, trace_id: int) -> None:
         self.traces[trace_id] = None
