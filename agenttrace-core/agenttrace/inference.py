@@ -24,6 +24,8 @@ NOTED: Final = 0.7
 IN_WORKFLOW: Final = 0.7
 WITHOUT_CONTENT: Final = 0.25
 
+_SDK: Final = "agenttrace"
+
 Runs: TypeAlias = Sequence[tuple[Span, Span | None]]
 """Each run of an agent, with the agent run it happened in (see `nesting.runs`)."""
 
@@ -41,11 +43,22 @@ def infer(trace: Trace, told: Sequence[Message]) -> list[Message]:
     found = _handoffs(trace, heard)
     heard.add(found)
     in_runs = runs(trace)
-    for rule in (_nested, _noted, _flows, _with_user):
-        more = rule(trace, in_runs, heard)
+    complete = _complete(trace, told)
+    untold = [(run, outer) for run, outer in in_runs if run.scope.name not in complete]
+    for rule in (_nested, _noted, _flows):
+        more = rule(trace, untold, heard)
         heard.add(more)
         found += more
-    return _in_order(trace, found)
+    return _in_order(trace, found + _with_user(trace, in_runs, heard))
+
+
+def _complete(trace: Trace, told: Sequence[Message]) -> set[str]:
+    """Return the scopes whose runs need no inferring: a capture, or a plugin, tells all of theirs.
+
+    With the SDK's own spans people tell the messages they think of, and leave the others out.
+    """
+    spans = (trace.by_id.get(message.span_id) for message in told)
+    return {span.scope.name for span in spans if span is not None} - {"", _SDK}
 
 
 class _Heard:
