@@ -147,6 +147,8 @@ def _read(value: Any, depth: int) -> list[ChatMessage]:
 def _item(item: Any, depth: int) -> list[ChatMessage]:
     if not isinstance(item, Mapping):
         return []
+    if item.get("event.name") == "gen_ai.choice" and isinstance(item.get("message"), Mapping):
+        return _item({"role": "assistant", **item["message"]}, depth + 1)
     for key in ("messages", "choices", "generations", "candidates", "message", "output"):
         inner = item.get(key)
         if isinstance(inner, (list, Mapping)) and (found := _read(inner, depth + 1)):

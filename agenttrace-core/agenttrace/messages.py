@@ -20,7 +20,7 @@ from agenttrace.inference import infer
 from agenttrace.models import Checkpoint, Message, MessageType, Span, SpanEvent, Trace
 from agenttrace.plugins import Plugins
 
-_TYPES = frozenset(get_args(MessageType))
+_TYPES = get_args(MessageType)
 
 
 def find_messages(trace: Trace, plugins: Plugins) -> tuple[Message, ...]:

@@ -35,13 +35,13 @@ class Plugins:
     def __init__(self) -> None:
         self._manager = pluggy.PluginManager("agenttrace")
         self._manager.add_hookspecs(hookspecs)
-        self._infos: dict[str, PluginInfo] = {}
+        self._infos: list[PluginInfo] = []
         self._logged: set[tuple[str, str]] = set()
 
     @property
     def infos(self) -> tuple[PluginInfo, ...]:
         """Every plugin found, in load order, broken ones included."""
-        return tuple(self._infos.values())
+        return tuple(self._infos)
 
     def register(self, plugin: object, name: str, package: str = "", version: str = "") -> None:
         """Add a plugin (a module or object with hookimpls); record why if it is refused."""
@@ -49,17 +49,17 @@ class Plugins:
             self._manager.register(plugin, name=name)
             self._manager.check_pending()
         except Exception as error:  # noqa: BLE001 - whatever a plugin does costs only that plugin
-            if self._manager.has_plugin(name):
+            if self._manager.get_plugin(name) is plugin:
                 self._manager.unregister(name=name)
             self._broken(name, package, version, error)
             return
         hooks = tuple(sorted(h.name for h in self._manager.get_hookcallers(plugin) or ()))
-        self._infos[name] = PluginInfo(name, package, version, hooks)
+        self._infos.append(PluginInfo(name, package, version, hooks))
 
     def load(self) -> "Plugins":
         """Load every plugin installed under the entry-point group `agenttrace`; return self."""
         for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda p: p.name):
-            if point.name in self._infos:
+            if self._manager.has_plugin(point.name):
                 continue
             package = point.dist.name if point.dist else ""
             version = point.dist.version if point.dist else ""
@@ -94,7 +94,7 @@ class Plugins:
 
     def _broken(self, name: str, package: str, version: str, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}"
-        self._infos[name] = PluginInfo(name, package, version, error=reason)
+        self._infos.append(PluginInfo(name, package, version, error=reason))
         log.error("Plugin %r (%s %s) cannot be loaded: %s", name, package, version, reason)
 
 

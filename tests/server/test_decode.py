@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from support import captures
 
 from agenttrace.errors import InvalidPayload
 from agenttrace_server.decode import JSON, PROTOBUF, Decoded, decode, decode_logs, media_type
 from agenttrace_server.encode import encode_protobuf
+from support import captures
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"

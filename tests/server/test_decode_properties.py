@@ -1,12 +1,14 @@
+from contextlib import suppress
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import captures
-from support.strategies import raw_spans, values
 
 from agenttrace.errors import InvalidPayload
 from agenttrace_server import values as stored
 from agenttrace_server.decode import JSON, PROTOBUF, Decoded, decode, decode_logs
 from agenttrace_server.encode import encode_jaeger, encode_json, encode_protobuf, encode_zipkin
+from support import captures
+from support.strategies import raw_spans, values
 
 some_spans = st.lists(raw_spans, max_size=4)
 quick = settings(max_examples=100, deadline=None)
@@ -56,10 +58,8 @@ def test_zipkin_json_has_every_span(spans) -> None:
 @given(st.binary(max_size=300), st.sampled_from([JSON, PROTOBUF]))
 def test_random_bytes_only_ever_raise_invalid_payload(body, content_type) -> None:
     for read in (decode, decode_logs):
-        try:
+        with suppress(InvalidPayload):
             read(body, content_type)
-        except InvalidPayload as error:
-            assert str(error)
 
 
 PROTOBUF_BODY = encode_protobuf(captures.load("crewai-openinference-1.1.21"))
@@ -81,11 +81,8 @@ def test_real_bytes_bent_a_little_only_ever_raise_invalid_payload(data, request)
         else:
             bent[at:at] = data.draw(st.binary(max_size=10))
     for read in (decode, decode_logs):
-        try:
+        with suppress(InvalidPayload):
             found = read(bytes(bent), content_type)
-        except InvalidPayload as error:
-            assert str(error)
-        else:
             if isinstance(found, Decoded):
                 # What was accepted can be given back.
                 assert len(decode(encode_json(found.spans), JSON).spans) == len(found.spans)

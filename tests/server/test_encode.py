@@ -4,12 +4,12 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from support import captures
 
 from agenttrace.models import Scope, SpanLink
 from agenttrace.testing import raw_span
 from agenttrace_server.decode import JSON, PROTOBUF, decode
 from agenttrace_server.encode import encode_jaeger, encode_json, encode_protobuf, encode_zipkin
+from support import captures
 
 
 def test_jaeger_gets_what_jaegers_own_translator_would_write() -> None:
@@ -38,7 +38,7 @@ def test_zipkin_tags_are_text() -> None:
     [written] = json.loads(encode_zipkin([raw]))
 
     assert written["tags"] == {
-        "otel.scope.name": "agenttrace.testing",
+        "otel.scope.name": "agenttrace",
         "otel.scope.version": "1",
         "n": "1",
         "t": "x",

@@ -28,7 +28,8 @@ from agenttrace.plugins import Plugins
 TRACE_ID = "ab" * 16
 START_NS = 1_700_000_000_000_000_000
 _MS = 1_000_000
-_SCOPE = Scope("agenttrace.testing", "1")
+# Stories are told like those of hand-written agents: what they leave out is inferred.
+_SCOPE = Scope("agenttrace", "1")
 
 
 class Said(msgspec.Struct, frozen=True):
