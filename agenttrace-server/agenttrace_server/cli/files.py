@@ -19,18 +19,18 @@ _PROTOBUF_SUFFIXES = {".pb", ".binpb", ".bin", ".proto", ".protobuf", ".otlp"}
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One body to send, and whether it holds logs instead of spans."""
+    """One body to send; whether it holds logs instead of spans; which part of the file it is."""
 
     body: bytes
     content_type: str
     is_logs: bool = False
+    where: str = ""
 
 
 def read_requests(path: Path) -> Iterator[Request]:
     """Yield every OTLP request of a file (`-`: standard input) in order.
 
-    Raises `InvalidPayload` where it cannot be read or is no OTLP; a bad line of JSON lines is
-    reported after the good ones before it were given.
+    Raises `InvalidPayload` where it cannot be read; whether it is OTLP is not looked at.
     """
     data = _unpacked(_read(path))
     if not data.strip():
@@ -40,11 +40,7 @@ def read_requests(path: Path) -> Iterator[Request]:
         return
     documents = _documents(data.removeprefix(b"\xef\xbb\xbf").strip())
     for number, document in enumerate(documents, start=1):
-        try:
-            yield from _requests(document)
-        except InvalidPayload as error:
-            where = f"line {number}: " if len(documents) > 1 else ""
-            raise InvalidPayload(f"{where}{error}") from None
+        yield from _requests(document, f"line {number}: " if len(documents) > 1 else "")
 
 
 def _read(path: Path) -> bytes:
@@ -65,12 +61,12 @@ def _unpacked(data: bytes) -> bytes:
 
 def _is_json(data: bytes, path: Path) -> bool:
     """A protobuf request may begin like JSON (its first bytes are `\\n` and a length)."""
-    suffixes = {suffix.lower() for suffix in path.suffixes}
-    if suffixes & _PROTOBUF_SUFFIXES:
+    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+    if suffix in _PROTOBUF_SUFFIXES:
         return False
     text = data.removeprefix(b"\xef\xbb\xbf").strip()
     looks = text[:1] in b"{[" and text[-1:] in b"}]"
-    return looks or bool(suffixes & {".json", ".jsonl", ".ndjson"})
+    return looks or suffix in (".json", ".jsonl", ".ndjson")
 
 
 def _documents(text: bytes) -> list[bytes]:
@@ -85,14 +81,16 @@ def _documents(text: bytes) -> list[bytes]:
     return [line for line in text.splitlines() if line.strip()]
 
 
-def _requests(document: bytes) -> Iterator[Request]:
-    if document[:1] == b"[":
+def _requests(document: bytes, where: str) -> Iterator[Request]:
+    """Split an array of requests; what is no JSON is left for the decoder to complain about."""
+    if document.startswith(b"["):
         try:
             items = json.loads(document)
-        except ValueError as error:
-            raise InvalidPayload(f"not JSON: {error}") from None
-        for item in items:
-            yield from _requests(json.dumps(item).encode())
-        return
+        except ValueError:
+            items = None
+        if items is not None:
+            for item in items:
+                yield from _requests(json.dumps(item).encode(), where)
+            return
     is_logs = b'"resourceLogs"' in document and b'"resourceSpans"' not in document
-    yield Request(document, JSON, is_logs)
+    yield Request(document, JSON, is_logs, where)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from agenttrace.errors import AgentTraceError
+from agenttrace.errors import AgentTraceError, InvalidPayload
 from agenttrace_server.cli.client import Client, InProcessClient, ServerURL, api_path, connect
 from agenttrace_server.cli.configuration import DatabaseURL
 from agenttrace_server.cli.files import Request, read_requests
@@ -42,9 +42,21 @@ class Imported(msgspec.Struct):
     duplicates: int = 0
     rejected: int = 0
     log_events: int = 0
+    rejected_log_events: int = 0
     traces: list[str] = []
     reasons: list[str] = []
     error: str | None = None
+
+    @property
+    def has_something(self) -> bool:
+        """Whether there was a span or a log event in the file, good or bad."""
+        spans = self.accepted + self.duplicates + self.rejected
+        return bool(spans + self.log_events + self.rejected_log_events)
+
+    @property
+    def all_refused(self) -> bool:
+        """Whether spans came and none was taken; a log record that fits nowhere is no loss."""
+        return self.rejected > 0 and not self.accepted + self.duplicates
 
 
 def import_files(
@@ -72,12 +84,21 @@ def import_files(
     else:
         write_table(
             ("file", ">accepted", ">duplicates", ">rejected", ">traces"),
-            ((r.file, r.accepted, r.duplicates, r.rejected, len(r.traces)) for r in results),
+            (
+                (
+                    r.file,
+                    r.accepted,
+                    r.duplicates,
+                    r.rejected + r.rejected_log_events,
+                    len(r.traces),
+                )
+                for r in results
+            ),
         )
         say(f"Imported into {where}")
     for result in results:
         _explain(result)
-    if any(r.error or (r.rejected and not r.accepted + r.duplicates) for r in results):
+    if any(r.error or r.all_refused for r in results):
         raise typer.Exit(1)
 
 
@@ -109,18 +130,31 @@ def export(
 def import_file(client: Client, path: Path) -> Imported:
     """Send one file's spans, count what became of them, and have them analysed."""
     result = Imported(str(path))
+    problems = []
     try:
         for request in read_requests(path):
-            if request.is_logs:
-                _send_logs(client, request, result)
-            else:
-                _send_spans(client, request, result)
+            try:
+                _send(client, request, result)
+            except InvalidPayload as error:
+                problems.append(f"{request.where}{error}")
+        if not problems and not result.has_something:
+            problems.append("there is no span in it")
     except AgentTraceError as error:
-        result.error = str(error)
+        problems.append(str(error))
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        result.error = problems[0] + more
     if isinstance(client, InProcessClient):
         for trace_id in result.traces:
             client.ask("POST", api_path("traces", trace_id, "classify"))
     return result
+
+
+def _send(client: Client, request: Request, result: Imported) -> None:
+    if request.is_logs:
+        _send_logs(client, request, result)
+    else:
+        _send_spans(client, request, result)
 
 
 def _send_spans(client: Client, request: Request, result: Imported) -> None:
@@ -148,7 +182,7 @@ def _send_logs(client: Client, request: Request, result: Imported) -> None:
     decoded = decode_logs(request.body, request.content_type)
     client.ask("POST", "/v1/logs", request.body, request.content_type)
     result.log_events += len(decoded.events)
-    result.rejected += len(decoded.rejected)
+    result.rejected_log_events += len(decoded.rejected)
     result.reasons += [_reason(rejected) for rejected in decoded.rejected]
 
 
