@@ -27,7 +27,6 @@ os.environ.update(
     CREWAI_STORAGE_DIR=tempfile.mkdtemp(prefix="agenttrace-bench-"),
 )
 
-from agenttrace_crewai.capture import INSTRUMENTOR
 from crewai import Agent, BaseLLM, Crew, Task
 from crewai.tools import tool
 from openinference.instrumentation.crewai import CrewAIInstrumentor
@@ -37,6 +36,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from agenttrace import OTLPExporter
+from agenttrace_crewai.capture import INSTRUMENTOR
 
 AGENTS = 10
 
