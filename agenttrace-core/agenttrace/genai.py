@@ -9,9 +9,7 @@ import re
 from functools import lru_cache
 from typing import Any, cast
 
-import msgspec
-
-from agenttrace import chat, semconv
+from agenttrace import chat, semconv, smolagents
 from agenttrace.chat import ChatMessage, as_text
 from agenttrace.hookspecs import hookimpl
 from agenttrace.models import (
@@ -27,9 +25,6 @@ from agenttrace.models import (
 
 _MESSAGE_EVENT = re.compile(r"gen_ai\.(system|user|assistant|tool)\.message$")
 _EVENT_WITH_ATTRIBUTES = "gen_ai.client.inference.operation.details"
-
-# Smolagents writes the name of a managed agent nowhere but into its prompt.
-_MANAGED_AGENT = re.compile(r"You're a helpful agent named '([^'\n]{1,80})'")
 
 
 @hookimpl(trylast=True)
@@ -74,7 +69,7 @@ def read(raw: RawSpan) -> Span:
         _name(attributes, "session"),
         error,
     )
-    return _smolagents(span) if kind in ("agent", "llm") else span
+    return smolagents.named(span) if kind in ("agent", "llm") else span
 
 
 def _with_event_attributes(raw: RawSpan) -> Attributes:
@@ -161,17 +156,6 @@ def _named_by_span(raw: RawSpan, attributes: Attributes) -> str | None:
 
 def _after(text: str, prefix: str) -> str | None:
     return text.removeprefix(prefix).strip() or None if text.startswith(prefix) else None
-
-
-def _smolagents(span: Span) -> Span:
-    if span.agent is not None and "smolagents" not in span.scope.name:
-        return span
-    if span.input is None or not _MANAGED_AGENT.search(span.input):
-        return span
-    # Later messages may quote another agent's prompt; the task given first is the agent's own.
-    asked = [m["content"] for m in chat.read(span.input) if m["role"] == "user"]
-    found = _MANAGED_AGENT.search(asked[0] if asked else span.input)
-    return msgspec.structs.replace(span, agent=found[1]) if found else span
 
 
 def _model(attributes: Attributes) -> str | None:

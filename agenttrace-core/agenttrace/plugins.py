@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pluggy
 
-from agenttrace import genai, hookspecs
+from agenttrace import genai, hookspecs, smolagents
 
 log = logging.getLogger("agenttrace.plugins")
 
@@ -102,4 +102,5 @@ def load_plugins() -> Plugins:
     """Return the built-in plugins and every installed one."""
     plugins = Plugins()
     plugins.register(genai, "genai", "agenttrace-core")
+    plugins.register(smolagents, "smolagents", "agenttrace-core")
     return plugins.load()
