@@ -7,7 +7,6 @@ import socket
 from urllib.parse import urlsplit
 
 from agenttrace.errors import ServerError
-from agenttrace_server.access import is_loopback
 from agenttrace_server.settings import Settings
 
 IDENTIFY_SECONDS = 2.0
@@ -15,6 +14,9 @@ IDENTIFY_SECONDS = 2.0
 
 def refuse_unsafe(settings: Settings) -> None:
     """Raise `ServerError` where anyone on the network could read the traces."""
+    # Here, not above: the command line looks for a server without loading the web framework.
+    from agenttrace_server.access import is_loopback
+
     if settings.api_key is None and not settings.insecure and not is_loopback(settings.host):
         raise ServerError(
             f"Listening on {settings.host} would show your traces to the network: "

@@ -33,8 +33,8 @@ from agenttrace_server.cli.traces import print_failures, read_trace
 if TYPE_CHECKING:
     from agenttrace_server.settings import Settings
 
-START_SECONDS = 60.0
-ANALYSIS_SECONDS = 60.0
+START_SECONDS = 120.0
+ANALYSIS_SECONDS = 120.0
 
 
 class Framework(StrEnum):
