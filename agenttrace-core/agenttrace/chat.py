@@ -141,36 +141,59 @@ def _read(value: Any, depth: int) -> list[ChatMessage]:
         for item in value:
             found += _read(item, depth + 1) if isinstance(item, list) else _item(item, depth + 1)
         return found
-    return _item(value, depth) if isinstance(value, Mapping) else []
+    return _item(value, depth) if isinstance(value, dict) else []
 
 
 def _item(item: Any, depth: int) -> list[ChatMessage]:
-    if not isinstance(item, Mapping):
+    if not isinstance(item, dict):
         return []
-    if item.get("event.name") == "gen_ai.choice" and isinstance(item.get("message"), Mapping):
+    role = item.get("role")
+    known = _ROLES.get(role.lower()) if isinstance(role, str) else None
+    if known is None or not ("content" in item or "parts" in item):
+        inner = _wrapped(item, depth)
+        if inner is not None:
+            return inner
+        if known is None:
+            known = _role(item)
+    if known is None:
+        return []
+    for key in _CONTENT_KEYS:
+        content = item.get(key)
+        if content is not None and content != "":
+            return _message(known, content, item)
+    return _message(known, None, item)
+
+
+def _wrapped(item: dict[str, Any], depth: int) -> list[ChatMessage] | None:
+    """The messages inside what is no message itself, None where it may still be one."""
+    if item.get("event.name") == "gen_ai.choice" and isinstance(item.get("message"), dict):
         return _item({"role": "assistant", **item["message"]}, depth + 1)
     for key in ("messages", "choices", "generations", "candidates", "message", "output"):
         inner = item.get(key)
-        if isinstance(inner, (list, Mapping)) and (found := _read(inner, depth + 1)):
+        if isinstance(inner, (list, dict)) and (found := _read(inner, depth + 1)):
             return found
-    kind = str(item.get("type") or item.get("kind") or "").lower()
-    if kind == "constructor" and isinstance(item.get("kwargs"), Mapping):
+    kind = _kind(item)
+    if kind == "constructor" and isinstance(item.get("kwargs"), dict):
         name = (item.get("id") or ["?"])[-1] if isinstance(item.get("id"), list) else "?"
         return _item({"type": str(name), **_without(item["kwargs"], "type")}, depth + 1)
-    if isinstance(item.get("data"), Mapping) and kind in _ROLES:
+    if isinstance(item.get("data"), dict) and kind in _ROLES:
         return _item({"type": kind, **_without(item["data"], "type")}, depth + 1)
     if kind in _CALL_PARTS or kind in _RESULT_PARTS:
         return _message("assistant" if kind in _CALL_PARTS else "tool", [item], item)
+    return None
+
+
+def _kind(item: dict[str, Any]) -> str:
+    return str(item.get("type") or item.get("kind") or "").lower()
+
+
+def _role(item: dict[str, Any]) -> str | None:
     event = str(item.get("event.name") or "")
-    role = str(item.get("role") or event.removeprefix("gen_ai.").removesuffix(".message") or kind)
-    known = _ROLES.get(role.lower())
-    if known is None:
-        has_content = "content" in item or "parts" in item
-        if not item.get("role") or not has_content:
-            return []
-        known = role
-    content = next((item[key] for key in _CONTENT_KEYS if item.get(key) not in (None, "")), None)
-    return _message(known, content, item)
+    said = item.get("role") or event.removeprefix("gen_ai.").removesuffix(".message")
+    known = _ROLES.get(str(said or _kind(item)).lower())
+    if known is None and item.get("role") and ("content" in item or "parts" in item):
+        return str(item["role"])
+    return known
 
 
 _CONTENT_KEYS = ("content", "parts", "contents", "text")
@@ -205,8 +228,8 @@ def _message(role: str, content: Any, item: Mapping[str, Any]) -> list[ChatMessa
 
 
 def _inner(part: Any, wrapper: str) -> Any:
-    inner = part.get(wrapper) if isinstance(part, Mapping) else None
-    return inner if isinstance(inner, Mapping) else part
+    inner = part.get(wrapper) if isinstance(part, dict) else None
+    return inner if isinstance(inner, dict) else part
 
 
 def _list(value: Any) -> Iterable[Any]:
@@ -222,16 +245,16 @@ def _read_part(
     calls: list[dict[str, Any]],
     results: list[ChatMessage],
 ) -> None:
-    if not isinstance(part, Mapping):
+    if not isinstance(part, dict):
         texts.append(as_text(part) or "")
         return
     kind = str(part.get("type") or "").lower()
     for key in ("functionCall", "function_call", "toolUse"):
-        if isinstance(part.get(key), Mapping):
+        if isinstance(part.get(key), dict):
             kind, part = "tool_call", part[key]
             break
     for key in ("functionResponse", "function_response", "toolResult"):
-        if isinstance(part.get(key), Mapping):
+        if isinstance(part.get(key), dict):
             kind, part = "tool_result", part[key]
             break
     if kind in _CALL_PARTS:
@@ -259,7 +282,7 @@ def _placeholder(kind: str, part: Mapping[str, Any]) -> str:
     if not kind:
         return as_text(dict(part)) or ""
     image = part.get("image_url") or part.get("image") or part.get("uri") or part.get("url")
-    if isinstance(image, Mapping):
+    if isinstance(image, dict):
         image = image.get("url")
     what = str(part.get("modality") or part.get("mime_type") or kind)
     if isinstance(image, str) and not image.startswith("data:"):
@@ -268,10 +291,10 @@ def _placeholder(kind: str, part: Mapping[str, Any]) -> str:
 
 
 def _call(call: Any) -> dict[str, Any]:
-    if not isinstance(call, Mapping):
+    if not isinstance(call, dict):
         return {"id": None, "name": "", "arguments": call}
     function = call.get("function")
-    inner = function if isinstance(function, Mapping) else call
+    inner = function if isinstance(function, dict) else call
     arguments: Any = next(
         (inner[key] for key in ("arguments", "args", "input") if inner.get(key) is not None), {}
     )
@@ -287,7 +310,7 @@ def _result(part: Mapping[str, Any]) -> ChatMessage:
         (part[key] for key in ("response", "result", "output", "content") if key in part), None
     )
     if isinstance(result, list):
-        texts = [as_text(p.get("text")) if isinstance(p, Mapping) else as_text(p) for p in result]
+        texts = [as_text(p.get("text")) if isinstance(p, dict) else as_text(p) for p in result]
         content = "\n".join(text for text in texts if text)
     else:
         content = as_text(result) or ""
