@@ -82,13 +82,11 @@ def create_app(
         version=version("agenttrace-server"),
         description=_DESCRIPTION,
         lifespan=lifespan,
-        root_path=settings.root_path,
         openapi_url="/api/openapi.json",
         # The usual pages load their scripts from elsewhere, which our content policy forbids.
         docs_url=None,
         redoc_url=None,
         servers=[{"url": settings.root_path or "/"}],
-        root_path_in_servers=False,
     )
     app.state.settings = settings
     app.state.metrics = Metrics()
@@ -165,10 +163,10 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
     what to do, where the address or the database cannot be had.
     """
     refuse_unsafe(settings)
-    logs.set_up()
     sock = listen(settings.host, settings.port)
     try:
         store = _open_store(settings)
+        logs.set_up()
         app = create_app(settings, store=store, analysis=Supervisor(settings))
         config = uvicorn.Config(
             app,

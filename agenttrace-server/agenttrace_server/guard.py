@@ -1,4 +1,4 @@
-"""Wrap the app: turn away what must not be served, and put safe headers on what is."""
+"""Wrap the app: know its prefix, refuse what must not be served, send safe headers."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,7 +9,11 @@ from agenttrace_server.settings import Settings
 
 
 class Guard:
-    """ASGI middleware: refuses foreign hosts and origins (see `access`), sets security headers."""
+    """ASGI middleware: refuses foreign hosts and origins (see `access`), sets security headers.
+
+    Paths are served with the prefix of the settings and without it, so that it does not matter
+    whether a proxy takes it off.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -20,6 +24,8 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        if self._settings.root_path:
+            scope["root_path"] = self._settings.root_path
         headers = Headers(scope=scope)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         reason = why_refused(self._settings, scope.get("method", "GET"), headers)

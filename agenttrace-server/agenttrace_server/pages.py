@@ -49,7 +49,7 @@ class Pages:
 
     def _respond(self, request: Request) -> Response:
         root = str(request.scope.get("root_path", ""))
-        path = request.url.path.removeprefix(root).lstrip("/")
+        path = request.url.path.removeprefix(root).lstrip("/").removeprefix("index.html")
         first, _, rest = path.partition("/")
         if request.method not in ("GET", "HEAD") or first in ("api", "v1"):
             raise HTTPException(404)
@@ -62,7 +62,7 @@ class Pages:
         return self._page(root)
 
     def _file(self, path: str) -> Path | None:
-        if not path or path == "index.html" or "\0" in path:
+        if not path or "\0" in path:
             return None
         file = (self._static / path).resolve()
         return file if file.is_relative_to(self._static) and file.is_file() else None

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -45,7 +44,7 @@ class Loop:
         self._woken.set()
 
     def stop(self) -> None:
-        """Return from `run` after the trace that is being analysed."""
+        """Return from `run` once what is claimed is saved; it is nobody else's for a minute."""
         self._stopping = True
         self._woken.set()
 
@@ -65,8 +64,6 @@ class Loop:
         """Analyse the traces that are due now; return whether there were any."""
         claims = self._store.claim(CLAIMED_AT_ONCE, self._quiet)
         for claimed in claims:
-            if self._stopping:
-                break
             self._analyse(claimed)
         return bool(claims)
 
@@ -93,8 +90,6 @@ class Loop:
 
 def main(pipe: BinaryIO) -> None:
     """Analyse for the server at the other end of `pipe` until it closes (see `Supervisor`)."""
-    # Ctrl-C reaches the whole terminal; it is the server's to say when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.set_up()
     first = pipe.readline()
     if not first:
