@@ -25,6 +25,7 @@ IN_WORKFLOW: Final = 0.7
 WITHOUT_CONTENT: Final = 0.25
 
 _SDK: Final = "agenttrace"
+_CAPTURES: Final = "agenttrace."
 
 Runs: TypeAlias = Sequence[tuple[Span, Span | None]]
 """Each run of an agent, with the agent run it happened in (see `nesting.runs`)."""
@@ -42,14 +43,13 @@ def infer(trace: Trace, told: Sequence[Message]) -> list[Message]:
     heard = _Heard(told)
     found = _handoffs(trace, heard)
     heard.add(found)
-    in_runs = runs(trace)
     complete = _complete(trace, told)
-    untold = [(run, outer) for run, outer in in_runs if run.scope.name not in complete]
-    for rule in (_nested, _noted, _flows):
+    untold = [(run, outer) for run, outer in runs(trace) if run.scope.name not in complete]
+    for rule in (_nested, _noted, _flows, _with_user):
         more = rule(trace, untold, heard)
         heard.add(more)
         found += more
-    return _in_order(trace, found + _with_user(trace, in_runs, heard))
+    return _in_order(trace, found)
 
 
 def _complete(trace: Trace, told: Sequence[Message]) -> set[str]:
@@ -229,6 +229,8 @@ def _with_user(trace: Trace, in_runs: Runs, heard: _Heard) -> list[Message]:
     found = []
     for root_id, inside in outermost.items():
         root = trace.by_id[root_id]
+        if root.scope.name.startswith(_CAPTURES):
+            continue  # whatever the user said is recorded; a resumed run begins without a word
         first, last = inside[0], max(inside, key=lambda run: run.end_ns)
         sure = OUTERMOST if first is root else IN_WORKFLOW
         task, result = root.input or first.input, root.output or last.output
