@@ -14,6 +14,7 @@ from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, attach
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from agenttrace.exporter import BATCH_SPANS, Batch, Outcome
+from agenttrace.serialise import describe
 
 log = logging.getLogger("agenttrace.exporter")
 
@@ -86,6 +87,8 @@ class SpanQueue(SpanProcessor):
         self._held_spans = 0
         self._held_bytes = 0
         self._failures = 0
+        self._failed_attempts = 0
+        self._activity = 0
         self._trouble = ""
         self._retry_at = 0.0
         self._told_to_wait = False
@@ -136,14 +139,15 @@ class SpanQueue(SpanProcessor):
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Return whether all that has ended is delivered, within the time and PATIENCE."""
-        return self._flush(timeout_millis / 1000, stall=None)
+        return self._flush(timeout_millis / 1000)
 
     def shutdown(self) -> None:
         """Deliver what is there, in seconds when the server is down; say what was lost; stop."""
         if self._closed:
             return
-        if self._gave_up_at != self._accepted:  # a flush has waited for these in vain already
-            self._flush(LONGEST_EXIT, stall=STALL)
+        # Where a flush has waited for all of these in vain, two more tries will do.
+        patience = 0.0 if self._gave_up_at == self._accepted else PATIENCE
+        self._flush(LONGEST_EXIT, STALL, patience)
         self._closed = self._stopped = True
         self._wake.set()
         self._hurry.set()
@@ -211,12 +215,15 @@ class SpanQueue(SpanProcessor):
 
     def _send(self) -> None:
         while self._held and not self._stopped and time.monotonic() >= self._retry_at:
-            batch = self._held.popleft()
-            outcome = self.delivery.send(batch)
+            batch = self._held[0]
+            try:
+                outcome = self.delivery.send(batch)
+            except Exception as error:  # noqa: BLE001 - trying it again would not help either
+                outcome = Outcome("refused", describe(error))
             if outcome.kind == "retry":
-                self._held.appendleft(batch)
                 self._wait_before_retry(outcome)
                 return
+            self._held.popleft()
             self._held_spans -= batch.spans
             self._held_bytes -= batch.size
             self._settle(batch, outcome)
@@ -224,6 +231,7 @@ class SpanQueue(SpanProcessor):
                 self._progress.notify_all()
 
     def _settle(self, batch: Batch, outcome: Outcome) -> None:
+        self._activity += 1
         if self._failures:
             log.info("AgentTrace: %s takes spans again", self.delivery.target)
             self._failures = 0
@@ -240,6 +248,7 @@ class SpanQueue(SpanProcessor):
 
     def _wait_before_retry(self, outcome: Outcome) -> None:
         self._failures += 1
+        self._failed_attempts += 1
         self._trouble = outcome.reason
         pause = min(LONGEST_PAUSE, 0.25 * 2 ** min(self._failures, 10)) * (0.5 + random() / 2)
         self._told_to_wait = outcome.retry_after is not None
@@ -258,38 +267,46 @@ class SpanQueue(SpanProcessor):
             self._held.append(batch)
         self._held_spans += batch.spans
         self._held_bytes += batch.size
+        self._activity += 1
 
     # --- waiting, counting, forking ---
 
-    def _flush(self, timeout: float, stall: float | None) -> bool:
-        """Wait until what has ended by now is settled.
+    def _flush(
+        self, timeout: float, stall: float | None = None, patience: float | None = None
+    ) -> bool:
+        """Wait until what has ended by now is delivered or lost; return whether it is.
 
-        Gives up after `timeout` seconds, after PATIENCE without progress while the server fails,
-        and after `stall` seconds without any, if given.
+        Gives up after `timeout` seconds, after `patience` (PATIENCE) seconds without a step forward
+        while the server fails, and after `stall` seconds without one, if given.
         """
+        patience = PATIENCE if patience is None else patience
         start = moved = time.monotonic()
-        target, settled = self._accepted, self.delivered + self.lost
-        while settled < target and not self._stopped:
-            if not self._told_to_wait:
-                self._retry_at = 0.0
-            if self._start_worker() is None:
-                self._round()
-            self._wake.set()
-            self._hurry.set()
-            with self._progress:
-                if self.delivered + self.lost < target:
-                    self._progress.wait(0.1)
+        target, failed, activity = self._accepted, self._failed_attempts, self._activity
+        while self.delivered + self.lost < target and not self._stopped:
+            self._press_on()
             now = time.monotonic()
-            if self.delivered + self.lost > settled:
-                settled, moved = self.delivered + self.lost, now
+            if activity != self._activity:
+                activity, moved = self._activity, now
             idle = now - moved
+            failing = self._failed_attempts - failed >= 2 or self._told_to_wait
             if now - start >= timeout or idle >= (stall or timeout):
                 break
-            if self._failures and idle >= PATIENCE:
+            if self._failures and failing and idle >= patience:
                 break
         done = self.delivered + self.lost >= target
         self._gave_up_at = -1 if done else target
         return done
+
+    def _press_on(self) -> None:
+        """Have the worker try now, unless the server said when to, and give it a moment."""
+        if not self._told_to_wait:
+            self._retry_at = 0.0
+        if self._start_worker() is None:
+            self._round()
+        self._wake.set()
+        self._hurry.set()
+        with self._progress:
+            self._progress.wait(0.1)
 
     def _remember(self, trace_id: int) -> None:
         self.traces[trace_id] = None

@@ -168,7 +168,8 @@ class _Walk:
             if self.left <= 0:
                 plain["…"] = f"[truncated: {size - len(plain)} more]"
                 break
-            plain[self.key(key)] = self.plain(value)
+            name = self.key(key)
+            plain[name] = self.plain(value)
         return plain
 
     def sequence(self, size: int, items: Iterable[Any]) -> list[Plain]:
@@ -225,6 +226,8 @@ def _choose_shape(kind: type) -> Shape:
         c.__name__ == "BaseMessage" and c.__module__.startswith("langchain") for c in kind.mro()
     ):
         return _chat_message
+    if hasattr(kind, "get_secret_value"):  # Pydantic's SecretStr shows asterisks
+        return str
     fields = _field_names(kind)
     if fields is not None:
         return lambda value: {name: getattr(value, name) for name in fields if hasattr(value, name)}
