@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'react'
 import { ApiError, client, serverRoot, unwrap } from './client'
 import type { Change, LiveState } from './live'
 import { follow } from './live'
-import type { Agent, Failure, Graph, Message, Review, SpanSkeleton, TraceListing, TraceQuery, TraceSummary } from './types'
+import type { Agent, Failure, Graph, Message, Review, SpanSkeleton, Stats, TraceListing, TraceQuery, TraceSummary } from './types'
 
 export { ApiError, serverRoot }
 export type { Change, LiveState }
@@ -100,7 +100,7 @@ export function useTraces(query: TraceQuery) {
 export function useStats(since: string | undefined, until?: string) {
   return useQuery({
     queryKey: ['stats', since, until],
-    queryFn: ({ signal }) => unwrap(client.GET('/api/stats', { params: { query: { since, until } }, signal })),
+    queryFn: ({ signal }): Promise<Stats> => unwrap(client.GET('/api/stats', { params: { query: { since, until } }, signal })),
     placeholderData: keepPreviousData,
     staleTime: 10_000,
   })
@@ -219,6 +219,21 @@ export function useChanges(trace: string | null, onChanges: (changes: readonly C
     }
   }, [trace])
   return state
+}
+
+/** Bring single rows of a shown page up to date, without letting new ones in. */
+export function useRefreshRows(query: TraceQuery) {
+  const queries = useQueryClient()
+  return async (ids: readonly string[]) => {
+    const fresh = await Promise.allSettled(ids.map((id) => unwrap(client.GET('/api/traces/{trace_id}', { params: path(id) }))))
+    const byId = new Map(fresh.flatMap((f) => (f.status === 'fulfilled' ? [[f.value.trace_id, f.value] as const] : [])))
+    queries.setQueryData<TraceListing>(['traces', query], (old) => old && { ...old, items: old.items.map((t) => byId.get(t.trace_id) ?? t) })
+  }
+}
+
+export function useInvalidateTraces() {
+  const queries = useQueryClient()
+  return () => queries.invalidateQueries({ queryKey: ['traces'] })
 }
 
 /** Keep a trace fresh while it grows. */

@@ -4,6 +4,46 @@
  */
 
 export interface paths {
+    "/v1/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Receive spans
+         * @description Store the spans of an OTLP ExportTraceServiceRequest, protobuf or JSON.
+         */
+        post: operations["exportTraces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Receive GenAI log events
+         * @description Join the events of an OTLP ExportLogsServiceRequest to the spans they name.
+         */
+        post: operations["exportLogs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session": {
         parameters: {
             query?: never;
@@ -465,6 +505,28 @@ export interface components {
             last_time: string;
         };
         /**
+         * AgentStats
+         * @description What one agent did in all traces.
+         */
+        AgentStats: {
+            /** Agent */
+            agent: string;
+            /** Traces */
+            traces: number;
+            /** Spans */
+            spans: number;
+            /** Errors */
+            errors: number;
+            /** Failures */
+            failures: number;
+            /** Tokens In */
+            tokens_in: number;
+            /** Tokens Out */
+            tokens_out: number;
+            /** Cost Usd */
+            cost_usd: number | null;
+        };
+        /**
          * Centrality
          * @description How central an agent is: `degree` counts neighbours, the others lie between 0 and 1.
          */
@@ -555,6 +617,42 @@ export interface components {
             review: "proposed" | "confirmed" | "rejected";
             /** Reviewer */
             reviewer: string | null;
+        };
+        /**
+         * FailureStats
+         * @description How often one kind of failure was found, those that people rejected left out.
+         */
+        FailureStats: {
+            /** Mode */
+            mode: string;
+            /** Category */
+            category: string;
+            /** Subcategory */
+            subcategory: string;
+            /** Count */
+            count: number;
+            /** Traces */
+            traces: number;
+        };
+        /**
+         * FrameworkStats
+         * @description The traces in which one framework had a part.
+         */
+        FrameworkStats: {
+            /** Framework */
+            framework: string;
+            /** Traces */
+            traces: number;
+            /** Errors */
+            errors: number;
+            /** Failures */
+            failures: number;
+            /** Tokens In */
+            tokens_in: number;
+            /** Tokens Out */
+            tokens_out: number;
+            /** Cost Usd */
+            cost_usd: number | null;
         };
         /**
          * Graph
@@ -693,6 +791,22 @@ export interface components {
             /** Uptime Seconds */
             uptime_seconds: number;
         };
+        /**
+         * Latency
+         * @description Durations of traces that have ended, in milliseconds; null where there is none.
+         */
+        Latency: {
+            /** P50 */
+            p50: number | null;
+            /** P90 */
+            p90: number | null;
+            /** P95 */
+            p95: number | null;
+            /** P99 */
+            p99: number | null;
+            /** Max */
+            max: number | null;
+        };
         /** Listing[Agent] */
         Listing_Agent_: {
             /** Items */
@@ -819,6 +933,26 @@ export interface components {
             confidence: number;
         };
         /**
+         * ModelStats
+         * @description What one model was called for in all traces.
+         */
+        ModelStats: {
+            /** Model */
+            model: string;
+            /** Traces */
+            traces: number;
+            /** Calls */
+            calls: number;
+            /** Errors */
+            errors: number;
+            /** Tokens In */
+            tokens_in: number;
+            /** Tokens Out */
+            tokens_out: number;
+            /** Cost Usd */
+            cost_usd: number | null;
+        };
+        /**
          * Plugin
          * @description One installed plugin, the hooks it answers, and why it does not work if so.
          */
@@ -880,6 +1014,26 @@ export interface components {
             };
             /** Schema Url */
             schema_url: string;
+        };
+        /**
+         * ServiceStats
+         * @description The traces of one service.
+         */
+        ServiceStats: {
+            /** Service */
+            service: string;
+            /** Traces */
+            traces: number;
+            /** Errors */
+            errors: number;
+            /** Failures */
+            failures: number;
+            /** Tokens In */
+            tokens_in: number;
+            /** Tokens Out */
+            tokens_out: number;
+            /** Cost Usd */
+            cost_usd: number | null;
         };
         /**
          * Session
@@ -999,8 +1153,8 @@ export interface components {
          * @description Every span of a trace without its bodies, one list per field, in start order.
          *
          *     `parent` is the parent's row, -1 for a root, -2 where the parent never arrived. `start_us`
-         *     counts microseconds from `start_time`. `name`, `kind`, `agent` and `model` index into the tables of the
-         *     plural name (-1: none). `status` is 0 unset, 1 ok, 2 error.
+         *     counts microseconds from `start_time`. `name`, `kind`, `agent` and `model` index into the tables
+         *     of the plural name (-1: none). `status` is 0 unset, 1 ok, 2 error.
          */
         SpanSkeleton: {
             /** Trace Id */
@@ -1035,6 +1189,65 @@ export interface components {
             agents: string[];
             /** Models */
             models: string[];
+        };
+        /**
+         * Stats
+         * @description Figures over traces; tokens and cost are those of leaf LLM spans, counted once.
+         */
+        Stats: {
+            /** Traces */
+            traces: number;
+            /** Running */
+            running: number;
+            /** Errors */
+            errors: number;
+            /** Spans */
+            spans: number;
+            /** Messages */
+            messages: number;
+            /** Failures */
+            failures: number;
+            /** Tokens In */
+            tokens_in: number;
+            /** Tokens Out */
+            tokens_out: number;
+            /** Cost Usd */
+            cost_usd: number | null;
+            latency_ms: components["schemas"]["Latency"];
+            /** Bucket Seconds */
+            bucket_seconds: number;
+            /** Over Time */
+            over_time: components["schemas"]["StatsPoint"][];
+            /** Agents */
+            agents: components["schemas"]["AgentStats"][];
+            /** Models */
+            models: components["schemas"]["ModelStats"][];
+            /** Frameworks */
+            frameworks: components["schemas"]["FrameworkStats"][];
+            /** Services */
+            services: components["schemas"]["ServiceStats"][];
+            /** Failure Modes */
+            failure_modes: components["schemas"]["FailureStats"][];
+        };
+        /**
+         * StatsPoint
+         * @description The traces that started from `time` on, for as long as `bucket_seconds` says.
+         */
+        StatsPoint: {
+            /** Time */
+            time: string;
+            /** Traces */
+            traces: number;
+            /** Errors */
+            errors: number;
+            /** Failures */
+            failures: number;
+            /** Tokens */
+            tokens: number;
+            /** Cost Usd */
+            cost_usd: number | null;
+            /** Latency Ms */
+            latency_ms: number;
         };
         /**
          * TraceSummary
@@ -1126,6 +1339,46 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    exportTraces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An ExportTraceServiceResponse */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
+    exportLogs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An ExportLogsServiceResponse */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
     getSession: {
         parameters: {
             query?: never;
@@ -1277,7 +1530,7 @@ export interface operations {
                 q?: string | null;
                 /** @description Started at this time or later */
                 since?: string | null;
-                /** @description Started before this time */
+                /** @description Started at this time or earlier */
                 until?: string | null;
                 /** @description A leading - sorts downwards */
                 sort?: "start" | "duration" | "spans" | "messages" | "failures" | "tokens" | "cost" | "-start" | "-duration" | "-spans" | "-messages" | "-failures" | "-tokens" | "-cost";
@@ -2256,7 +2509,7 @@ export interface operations {
             query?: {
                 /** @description Started at this time or later */
                 since?: string | null;
-                /** @description Started before this time */
+                /** @description Started at this time or earlier */
                 until?: string | null;
             };
             header?: never;
@@ -2271,9 +2524,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: unknown;
-                    };
+                    "application/json": components["schemas"]["Stats"];
                 };
             };
             /** @description The API key is missing or wrong */

@@ -22,3 +22,4 @@ export type Session = Schemas['Session']
 export type Problem = Schemas['Problem']
 export type TraceListing = Schemas['Listing_TraceSummary_']
 export type TraceQuery = NonNullable<operations['listTraces']['parameters']['query']>
+export type Stats = Schemas['Stats']

@@ -80,7 +80,7 @@ export function Badge({
     <span
       title={title}
       className={clsx(
-        'inline-flex h-[18px] shrink-0 items-center gap-1 rounded px-1.5 text-2xs font-medium whitespace-nowrap',
+        'inline-flex h-[18px] shrink-0 items-center gap-1 rounded px-1.5 align-middle text-2xs font-medium whitespace-nowrap',
         TONES[tone],
         className,
       )}
@@ -197,7 +197,7 @@ export function Select({
       onChange={(e) => { onChange(e.target.value) }}
       className={clsx(
         'h-7 max-w-44 min-w-0 rounded-md border bg-panel px-1.5 text-xs font-medium hover:border-line-strong',
-        value ? 'border-accent text-text' : 'border-line text-muted',
+        value && any !== undefined ? 'border-accent text-text' : 'border-line text-muted',
       )}
     >
       {any !== undefined && <option value="">{any}</option>}

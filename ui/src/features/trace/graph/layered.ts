@@ -30,7 +30,10 @@ export function placeInLayers(nodes: readonly GraphNode[], edges: readonly Graph
     const key = edgeKey(edge.sender, edge.recipient)
     const line = graph.edge({ v: up ? edge.recipient : edge.sender, w: up ? edge.sender : edge.recipient, name: key }) as Box & { points: { x: number; y: number }[] }
     const points = up ? [...line.points].reverse() : line.points
-    return { key, edge, path: smooth(points), label: { x: line.x, y: line.y, width: line.width, height: line.height } }
+    const end = points[points.length - 1] ?? { x: 0, y: 0 }
+    const before = points[points.length - 2] ?? end
+    const angle = Math.atan2(end.y - before.y, end.x - before.x)
+    return { key, edge, path: smooth(points), tip: { ...end, angle }, label: { x: line.x, y: line.y, width: line.width, height: line.height } }
   })
   return { nodes: placed, edges: lines, box: bounds([...placed, ...lines.map((l) => l.label)]) }
 }

@@ -54,6 +54,19 @@ test('the same graph is drawn the same way', () => {
   expect(placeByForce(team, talk, 1.4, measure)).toEqual(placeByForce(team, talk, 1.4, measure))
 })
 
+test('agents that have a place keep it when another one arrives', () => {
+  const first = placeByForce(team.slice(0, 4), talk, 1.4, measure)
+  const places = new Map(first.nodes.map((placed) => [placed.node.name, { x: placed.x, y: placed.y }]))
+
+  const grown = placeByForce(team, talk, 1.4, measure, places)
+
+  for (const placed of grown.nodes) {
+    const before = places.get(placed.node.name)
+    if (before) expect(Math.hypot(placed.x - before.x, placed.y - before.y)).toBeLessThan(120)
+  }
+  expect(touching(grown)).toEqual([])
+})
+
 test('layers put whoever speaks first on top', () => {
   const picture = placeInLayers(team, talk, measure, false)
   const y = (name: string) => picture.nodes.find((n) => n.node.name === name)?.y ?? 0

@@ -17,8 +17,12 @@ export interface PlacedEdge {
   edge: GraphEdge
   /** An SVG path. */
   path: string
+  /** The arrow's point and where it looks, in radians. */
+  tip: Point & { angle: number }
   label: Box
 }
+
+type Line = Pick<PlacedEdge, 'path' | 'tip' | 'label'>
 
 export interface Picture {
   nodes: PlacedNode[]
@@ -36,7 +40,7 @@ export function cardWidth(name: string, measure: Measure): number {
 
 /** Line width: the root of the number of messages, so that 100 is five times 4, not 25 times. */
 export function edgeWidth(count: number): number {
-  return Math.min(7, 1.25 + Math.sqrt(Math.max(0, count - 1)) * 0.8)
+  return Math.min(7, 1.5 + Math.sqrt(Math.max(0, count - 1)) * 0.8)
 }
 
 /** What most of an edge's messages are. */
@@ -74,10 +78,19 @@ export function seeded(seed = 42): () => number {
   }
 }
 
-type Body = PlacedNode & { vx?: number; vy?: number; index?: number }
+type Body = PlacedNode & { vx?: number; vy?: number; fx?: number | null; fy?: number | null; index?: number }
 
-/** Place agents by forces. `aspect` is width over height of where it is shown. */
-export function placeByForce(nodes: readonly GraphNode[], edges: readonly GraphEdge[], aspect: number, measure: Measure): Picture {
+/**
+ * Place agents by forces. `aspect` is width over height of where it is shown. Agents that have a
+ * place in `before` stay there, so that a growing graph does not jump.
+ */
+export function placeByForce(
+  nodes: readonly GraphNode[],
+  edges: readonly GraphEdge[],
+  aspect: number,
+  measure: Measure,
+  before: ReadonlyMap<string, Point> = new Map(),
+): Picture {
   const bodies = cards(nodes, measure)
   const index = new Map(bodies.map((b, i) => [b.node.name, i]))
   // On a circle in order of appearance: a start that the forces need not untangle.
@@ -86,6 +99,11 @@ export function placeByForce(nodes: readonly GraphNode[], edges: readonly GraphE
     const angle = (2 * Math.PI * i) / Math.max(1, bodies.length) - Math.PI / 2
     body.x = Math.cos(angle) * radius * Math.max(1, aspect)
     body.y = Math.sin(angle) * radius
+    const place = before.get(body.node.name)
+    if (place) {
+      body.x = body.fx = place.x
+      body.y = body.fy = place.y
+    }
   })
   const links = edges
     .filter((e) => e.sender !== e.recipient && index.has(e.sender) && index.has(e.recipient))
@@ -97,8 +115,8 @@ export function placeByForce(nodes: readonly GraphNode[], edges: readonly GraphE
     .force('charge', forceManyBody<Body>().strength(-1100 * spread).distanceMax(900))
     .force('x', forceX<Body>(0).strength(0.04 / Math.max(0.6, aspect)))
     .force('y', forceY<Body>(0).strength(0.06 * Math.max(0.6, Math.min(2, aspect))))
-    .force('centre', forceCenter<Body>(0, 0))
     .stop()
+  if (!before.size) simulation.force('centre', forceCenter<Body>(0, 0))
   const rounds = bodies.length > 150 ? 160 : 300
   for (let i = 0; i < rounds; i++) {
     simulation.tick()
@@ -160,18 +178,19 @@ export function draw(nodes: PlacedNode[], edges: readonly GraphEdge[]): Picture 
   return { nodes, edges: placed, box: bounds([...nodes, ...labels]) }
 }
 
-function loop(box: Box, width: number): { path: string; label: Box } {
+function loop(box: Box, width: number): Line {
   const x = box.x + box.width / 2
   const y = box.y - box.height / 2
   return {
-    path: `M${n(x - 26)},${n(y - 2)} C${n(x - 30)},${n(y - 42)} ${n(x + 40)},${n(y - 30)} ${n(x + 7)},${n(y + 12)}`,
+    path: `M${n(x - 26)},${n(y - 2)} C${n(x - 30)},${n(y - 42)} ${n(x + 44)},${n(y - 30)} ${n(x + 10)},${n(y + 8)}`,
+    tip: { x: x + 6, y: y + 12, angle: Math.PI * 0.72 },
     label: { x: x + 2, y: y - 29, width, height: LABEL_HEIGHT },
   }
 }
 
 const LABEL_PLACES = [0.5, 0.42, 0.58, 0.34, 0.66, 0.27, 0.73]
 
-function route(from: Box, to: Box, bothWays: boolean, nodes: readonly Box[], labels: readonly Box[], width: number): { path: string; label: Box } {
+function route(from: Box, to: Box, bothWays: boolean, nodes: readonly Box[], labels: readonly Box[], width: number): Line {
   const bends = bothWays ? [0.16, 0.24, 0.34, 0.46, 0.6] : [0.1, -0.1, 0.22, -0.22, 0.36, -0.36, 0.52, -0.52, 0.7]
   let best: { cost: number; curve: Curve; label: Box } | null = null
   const others = nodes.filter((node) => node !== from && node !== to)
@@ -186,6 +205,7 @@ function route(from: Box, to: Box, bothWays: boolean, nodes: readonly Box[], lab
   const { curve } = chosen
   return {
     path: `M${n(curve.from.x)},${n(curve.from.y)} Q${n(curve.control.x)},${n(curve.control.y)} ${n(curve.to.x)},${n(curve.to.y)}`,
+    tip: { ...curve.to, angle: Math.atan2(curve.to.y - curve.control.y, curve.to.x - curve.control.x) },
     label: chosen.label,
   }
 }

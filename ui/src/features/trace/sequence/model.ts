@@ -13,11 +13,11 @@ const FOLDED_WIDTH = 34
 const MIN_WIDTH = 104
 const MAX_WIDTH = 240
 
-/** Spread the participants over `width` pixels; folded ones are narrow, none narrower than readable. */
-export function layLanes(participants: readonly string[], folded: ReadonlySet<string>, width: number): { lanes: Lane[]; width: number } {
+/** Spread the participants over `width` pixels; folded ones are narrow, the others at least `least`. */
+export function layLanes(participants: readonly string[], folded: ReadonlySet<string>, width: number, least = MIN_WIDTH): { lanes: Lane[]; width: number } {
   const open = participants.filter((name) => !folded.has(name)).length
   const free = width - (participants.length - open) * FOLDED_WIDTH
-  const each = Math.min(MAX_WIDTH, Math.max(MIN_WIDTH, open ? free / open : 0))
+  const each = Math.min(MAX_WIDTH, Math.max(least, open ? free / open : 0))
   let x = 0
   const lanes = participants.map((name) => {
     const isFolded = folded.has(name)

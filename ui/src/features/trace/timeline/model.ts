@@ -137,8 +137,7 @@ export interface Segment {
  */
 export function criticalPath(skeleton: SpanSkeleton, tree: Tree): Segment[] {
   let root = -1
-  for (let at = 0; at < tree.order.length; at++) {
-    const row = tree.order[at] ?? 0
+  for (const row of tree.order) {
     if (row < tree.count && (tree.depth[row] ?? 0) === 0 && (root < 0 || endOf(skeleton, row) - startOf(skeleton, row) > endOf(skeleton, root) - startOf(skeleton, root))) root = row
   }
   if (root < 0) return []

@@ -1,0 +1,71 @@
+/** Routes, data and the frame around every page. */
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
+import { useState } from 'react'
+import { createBrowserRouter } from 'react-router'
+import { RouterProvider } from 'react-router/dom'
+import { ApiError, prefetchTrace, serverRoot } from '@/api/queries'
+import { SkeletonLines } from '@/shared/ui/basics'
+import { Toasts } from '@/shared/ui/toast'
+import { Layout } from './Layout'
+import { LostPage, RouteError } from './RouteError'
+
+function createQueries(): QueryClient {
+  return new QueryClient({
+    defaultOptions: {
+      queries: {
+        staleTime: 5_000,
+        retry: (failures, error) => failures < 2 && error instanceof ApiError && (error.status === 0 || error.status >= 500),
+        retryDelay: (attempt) => 600 * 2 ** attempt,
+      },
+    },
+  })
+}
+
+function createRouter(queries: QueryClient) {
+  return createBrowserRouter(
+    [
+      {
+        Component: Layout,
+        ErrorBoundary: RouteError,
+        HydrateFallback: () => <SkeletonLines lines={8} />,
+        children: [
+          {
+            ErrorBoundary: RouteError,
+            children: [
+              { index: true, lazy: { Component: async () => (await import('@/features/traces/TracesPage')).TracesPage } },
+              { path: 'traces', lazy: { Component: async () => (await import('@/features/traces/TracesPage')).TracesPage } },
+              {
+                path: 'traces/:traceId',
+                // The data is asked for while the page's code is still on its way.
+                loader: ({ params }) => {
+                  if (params.traceId) prefetchTrace(queries, params.traceId)
+                  return null
+                },
+                shouldRevalidate: () => false,
+                lazy: { Component: async () => (await import('@/features/trace/TracePage')).TracePage },
+              },
+              { path: 'dashboard', lazy: { Component: async () => (await import('@/features/dashboard/DashboardPage')).DashboardPage } },
+              { path: 'agents', lazy: { Component: async () => (await import('@/features/agents/AgentsPage')).AgentsPage } },
+              { path: 'settings', lazy: { Component: async () => (await import('@/features/settings/SettingsPage')).SettingsPage } },
+              { path: '*', Component: LostPage },
+            ],
+          },
+        ],
+      },
+    ],
+    { basename: new URL(serverRoot()).pathname.replace(/\/$/, '') || '/' },
+  )
+}
+
+export function App() {
+  const [{ queries, router }] = useState(() => {
+    const queries = createQueries()
+    return { queries, router: createRouter(queries) }
+  })
+  return (
+    <QueryClientProvider client={queries}>
+      <RouterProvider router={router} />
+      <Toasts />
+    </QueryClientProvider>
+  )
+}

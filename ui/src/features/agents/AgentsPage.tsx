@@ -1,0 +1,1 @@
+export function AgentsPage() { return <h1>AgentsPage</h1> }

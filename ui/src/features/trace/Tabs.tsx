@@ -1,0 +1,47 @@
+/** Which view is shown; the same as keys 1 to 6. */
+import clsx from 'clsx'
+import { useShortcuts } from '@/shared/shortcuts'
+import { useTraceView } from './context'
+import type { TraceData, View } from './model'
+import { VIEWS } from './model'
+
+const NAMES: Record<View, string> = {
+  overview: 'Overview',
+  graph: 'Graph',
+  sequence: 'Sequence',
+  timeline: 'Timeline',
+  transcript: 'Transcript',
+  failures: 'Failures',
+}
+
+export function Tabs({ data, wide }: { data: TraceData; wide: boolean }) {
+  const { view, show } = useTraceView()
+  const counts: Partial<Record<View, number>> = {
+    graph: data.graph.nodes.length,
+    sequence: data.messages.length,
+    timeline: data.skeleton.span_id.length,
+    failures: data.failures.filter((f) => f.review !== 'rejected').length,
+  }
+  useShortcuts(VIEWS.map((name, i) => ({ keys: String(i + 1), label: NAMES[name], group: 'Trace: views', run: () => { show(name) } })))
+  return (
+    <nav aria-label="Views" className="flex shrink-0 gap-0.5 overflow-x-auto px-3">
+      {VIEWS.filter((name) => wide || name !== 'graph' || view === 'graph').map((name) => (
+        <button
+          key={name}
+          type="button"
+          aria-current={view === name ? 'page' : undefined}
+          onClick={() => { show(name) }}
+          className={clsx(
+            'relative flex h-8 shrink-0 items-center gap-1.5 rounded-t-md px-2.5 text-xs font-medium',
+            view === name ? 'text-text after:absolute after:inset-x-2 after:-bottom-px after:h-0.5 after:rounded after:bg-accent' : 'text-muted hover:text-text',
+          )}
+        >
+          {NAMES[name]}
+          {counts[name] !== undefined && counts[name] > 0 && (
+            <span className={clsx('tabular rounded px-1 text-2xs', name === 'failures' ? 'bg-warn-soft text-warn' : 'bg-neutral-soft text-muted')}>{counts[name].toLocaleString()}</span>
+          )}
+        </button>
+      ))}
+    </nav>
+  )
+}

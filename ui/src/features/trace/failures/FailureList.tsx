@@ -1,0 +1,43 @@
+/** Findings by category; the doubtful and the rejected ones wait behind a line. */
+import { ChevronRight } from 'lucide-react'
+import type { Failure } from '@/api/types'
+import { plural } from '@/shared/format'
+import { useTraceView } from '../context'
+import { FailureCard } from './FailureCard'
+import { arrange, title } from './model'
+
+export function FailureList() {
+  const { data } = useTraceView()
+  const { groups, doubtful, rejected } = arrange(data.failures)
+  return (
+    <div className="flex flex-col gap-4">
+      {groups.map((group) => (
+        <section key={group.category} aria-label={title(group.category)} className="flex flex-col gap-2">
+          <h3 className="text-xs font-semibold text-muted">{title(group.category)}</h3>
+          {group.failures.map((failure) => (
+            <FailureCard key={failure.annotation_id} failure={failure} />
+          ))}
+        </section>
+      ))}
+      <Aside failures={doubtful} name={(n) => `${plural(n, 'less certain finding')}`} />
+      <Aside failures={rejected} name={(n) => `${plural(n, 'rejected finding')}`} />
+    </div>
+  )
+}
+
+function Aside({ failures, name }: { failures: readonly Failure[]; name: (n: number) => string }) {
+  if (!failures.length) return null
+  return (
+    <details className="group">
+      <summary className="flex items-center gap-1 rounded text-xs font-medium text-muted hover:text-text">
+        <ChevronRight aria-hidden className="size-3.5 transition-transform group-open:rotate-90" />
+        {name(failures.length)}
+      </summary>
+      <div className="mt-2 flex flex-col gap-2">
+        {failures.map((failure) => (
+          <FailureCard key={failure.annotation_id} failure={failure} />
+        ))}
+      </div>
+    </details>
+  )
+}

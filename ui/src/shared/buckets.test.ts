@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest'
+import { fillBuckets } from './buckets'
+
+const at = (minutes: number) => ({ time: new Date(minutes * 60_000).toISOString() })
+
+test('empty buckets are there too', () => {
+  const filled = fillBuckets([at(0), at(3)], 60, null, 4 * 60_000)
+
+  expect(filled.map((b) => b.point !== null)).toEqual([true, false, false, true, false])
+})
+
+test('there are never more than 120', () => {
+  expect(fillBuckets([at(0)], 60, null, 1e10).length).toBe(120)
+})

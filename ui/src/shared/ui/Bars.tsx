@@ -1,0 +1,54 @@
+/** A small bar chart over time, in plain SVG; its table twin is for those who cannot see it. */
+import { useRef } from 'react'
+import { useSize } from '../size'
+
+export interface Bar {
+  label: string
+  /** Stacked from the bottom; as many as there are colours. */
+  values: number[]
+}
+
+export function Bars({
+  title,
+  bars,
+  colours,
+  names,
+  height = 44,
+  format = String,
+}: {
+  title: string
+  bars: readonly Bar[]
+  colours: readonly string[]
+  names: readonly string[]
+  height?: number
+  format?: (value: number) => string
+}) {
+  const box = useRef<HTMLDivElement>(null)
+  const { width } = useSize(box)
+  const most = Math.max(1e-9, ...bars.map((b) => b.values.reduce((sum, v) => sum + v, 0)))
+  const step = bars.length ? width / bars.length : 0
+  const gap = step > 5 ? Math.min(3, step * 0.25) : 0.5
+  const describe = (bar: Bar) => `${bar.label}: ${bar.values.map((v, i) => `${format(v)} ${names[i] ?? ''}`).join(', ')}`
+  return (
+    <div ref={box} className="w-full min-w-0" style={{ height }}>
+      <svg width={width} height={height} role="img" aria-label={`${title}. ${String(bars.length)} points, at most ${format(most)}.`}>
+        <line x1={0} x2={width} y1={height - 0.5} y2={height - 0.5} stroke="var(--line)" />
+        {bars.map((bar, i) => {
+          let y = height - 1
+          return (
+            <g key={bar.label}>
+              {bar.values.map((value, part) => {
+                const tall = value > 0 ? Math.max(1.5, (value / most) * (height - 4)) : 0
+                y -= tall
+                return <rect key={part} x={i * step + gap / 2} y={y} width={Math.max(1, step - gap)} height={tall} rx={Math.min(1.5, step / 4)} fill={colours[part]} />
+              })}
+              <rect x={i * step} y={0} width={Math.max(1, step)} height={height} fill="transparent">
+                <title>{describe(bar)}</title>
+              </rect>
+            </g>
+          )
+        })}
+      </svg>
+    </div>
+  )
+}
