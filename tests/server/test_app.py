@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -219,39 +220,44 @@ def test_a_database_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_server_with_a_key_asks_everyone_for_it() -> None:
+@pytest.fixture(scope="module")
+def locked() -> Iterator[RunningServer]:
     with running_server(api_key="s3cret", host="0.0.0.0") as server:
-        span = raw_span("mine")
-        server.post(encode_json([span]))
-        stranger = httpx.Client(base_url=server.url)
-        export = {"content": encode_json([span]), "headers": {"content-type": "application/json"}}
-
-        assert stranger.get("/api/traces").status_code == 401
-        refused = stranger.post("/v1/traces", **export)  # type: ignore[arg-type]
-        assert refused.status_code == 401
-        assert refused.json()["code"] == 16
-        for headers in (
-            {"authorization": "Bearer s3cret"},
-            {"authorization": "bearer  s3cret"},
-            {"x-api-key": "s3cret"},
-        ):
-            assert stranger.get("/api/traces", headers=headers).status_code == 200
-        for headers in (
-            {"authorization": "Bearer wrong"},
-            {"authorization": "s3cret"},
-            {"x-api-key": ""},
-            {"authorization": "Basic s3cret"},
-            {"x-api-key": "s3crét".encode()},
-        ):
-            assert stranger.get("/api/traces", headers=headers).status_code == 401  # type: ignore[arg-type]
-        health = stranger.get("/health").json()
-        assert (health["status"], health["traces"]) == ("ok", None)
-        assert stranger.get("/metrics").status_code == 200
-        assert stranger.get("/").status_code == 200
+        yield server
 
 
-def test_a_browser_logs_in_once_and_out_again() -> None:
-    with running_server(api_key="s3cret") as server, httpx.Client(base_url=server.url) as browser:
+def test_a_server_with_a_key_asks_everyone_for_it(locked: RunningServer) -> None:
+    span = raw_span("mine")
+    locked.post(encode_json([span]))
+    stranger = httpx.Client(base_url=locked.url)
+    export = {"content": encode_json([span]), "headers": {"content-type": "application/json"}}
+
+    assert stranger.get("/api/traces").status_code == 401
+    refused = stranger.post("/v1/traces", **export)  # type: ignore[arg-type]
+    assert refused.status_code == 401
+    assert refused.json()["code"] == 16
+    for headers in (
+        {"authorization": "Bearer s3cret"},
+        {"authorization": "bearer  s3cret"},
+        {"x-api-key": "s3cret"},
+    ):
+        assert stranger.get("/api/traces", headers=headers).status_code == 200
+    for headers in (
+        {"authorization": "Bearer wrong"},
+        {"authorization": "s3cret"},
+        {"x-api-key": ""},
+        {"authorization": "Basic s3cret"},
+        {"x-api-key": "s3crét".encode()},
+    ):
+        assert stranger.get("/api/traces", headers=headers).status_code == 401  # type: ignore[arg-type]
+    health = stranger.get("/health").json()
+    assert (health["status"], health["traces"]) == ("ok", None)
+    assert stranger.get("/metrics").status_code == 200
+    assert stranger.get("/").status_code == 200
+
+
+def test_a_browser_logs_in_once_and_out_again(locked: RunningServer) -> None:
+    with httpx.Client(base_url=locked.url) as browser:
         assert browser.get("/api/session").json() == {"required": True, "authenticated": False}
         assert browser.post("/api/login", json={"api_key": "wrong"}).status_code == 401
         assert browser.get("/api/traces").status_code == 401
