@@ -74,6 +74,7 @@ def _http(url: str) -> str:
     try:
         parts = urlsplit(whole)
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port or 1)
+        usable = usable and not any(char.isspace() for char in whole)
     except ValueError:
         usable = False
     if not usable:

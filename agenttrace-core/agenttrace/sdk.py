@@ -197,8 +197,9 @@ def _resource(service_name: str | None) -> Any:
 
     found = Resource.create({SERVICE_NAME: service_name} if service_name else {})
     if str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
-        script = Path(sys.argv[0] if sys.argv else "").stem
-        return found.merge(Resource({SERVICE_NAME: script if script.strip("-") else "python"}))
+        script = sys.argv[0] if sys.argv else ""  # "" or "-c" where there is none
+        name = Path(script).stem if script and not script.startswith("-") else "python"
+        return found.merge(Resource({SERVICE_NAME: name}))
     return found
 
 

@@ -37,9 +37,15 @@ def carry_context_into_threads() -> None:
         self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> Future[Any]:
         context = _worth_carrying()
-        if context is not None:
-            fn, args, kwargs = _carried, (context, fn, args, kwargs), {}
-        future: Future[Any] = submit(self, fn, *args, **kwargs)
+        if context is None:
+            future: Future[Any] = submit(self, fn, *args, **kwargs)
+            return future
+        # The pool's own threads outlive the span: only the task belongs to it.
+        attach(Context())
+        try:
+            future = submit(self, _carried, context, fn, args, kwargs)
+        finally:
+            attach(context)
         return future
 
     threading.Thread.start = start_in_context  # type: ignore[method-assign]
