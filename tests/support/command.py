@@ -38,8 +38,9 @@ class Done:
 class Home:
     """An empty home folder and a port that nobody uses, so that nothing else is found."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: Path = Path(sys.executable)) -> None:
         self.folder = folder
+        self.python = python
         self.port = free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -63,7 +64,7 @@ class Home:
     def run(self, *arguments: str | Path, stdin: bytes | None = None, **more: str) -> Done:
         """Run `agenttrace` with these arguments to its end."""
         done = subprocess.run(
-            [sys.executable, "-m", "agenttrace_server", *map(str, arguments)],
+            [self.python, "-m", "agenttrace_server", *map(str, arguments)],
             env=self.environment(**more),
             cwd=self.folder,
             input=stdin or b"",
@@ -76,7 +77,7 @@ class Home:
     def serving(self, *options: str, **more: str) -> Iterator["Serving"]:
         """Run `agenttrace serve` until the block is left; it must then end well."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "agenttrace_server", "serve", *options],
+            [self.python, "-m", "agenttrace_server", "serve", *options],
             env=self.environment(**more),
             cwd=self.folder,
             stdout=subprocess.PIPE,
