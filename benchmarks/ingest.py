@@ -1,11 +1,12 @@
 """Spans accepted and committed per second over HTTP, beside raw inserts into the same tables.
 
-Four connections send requests of 512 agent spans, about 930 bytes each, to `agenttrace serve` in a
-process of its own; a request counts when it was answered, which is after its commit. The baseline
-inserts the very same rows with `executemany` into a database with the same tables and indexes, 512
-at a time, in the same run.
+Four connections send requests of 512 agent spans, about 930 bytes each, to a server in a process of
+its own; a request counts when it was answered, which is after its commit. The baseline inserts the
+very same rows with `executemany` into a database with the same tables and indexes, 512 at a time,
+in the same run. `--analysis` runs all of `agenttrace serve`, which also derives agents, messages
+and failures, in a second process.
 
-    python benchmarks/ingest.py [--seconds 10] [--database-url URL] [--analysis] [--json]
+    python benchmarks/ingest.py [--seconds 10] [--analysis] [--json]
 """
 
 import argparse
@@ -120,7 +121,18 @@ class Load:
                     self.latencies.append(time.monotonic() - began)
 
 
-def over_http(database_url: str, seconds: float, bodies: list[list[bytes]]) -> dict[str, float]:
+RECEIVER = """
+import sys, uvicorn
+from agenttrace_server.app import create_app
+from agenttrace_server.settings import Settings
+config = uvicorn.Config(create_app(Settings()), port=0, log_level="info", access_log=False)
+uvicorn.Server(config).run()
+"""
+
+
+def over_http(
+    database_url: str, seconds: float, bodies: list[list[bytes]], analysis: bool
+) -> dict[str, float]:
     """Return what the server took in, and how long each request waited for its answer."""
     environment = {
         **os.environ,
@@ -128,19 +140,20 @@ def over_http(database_url: str, seconds: float, bodies: list[list[bytes]]) -> d
         "LOG_LEVEL": "WARNING",
         "AGENTTRACE_BUILD_UI": "0",
     }
-    command = [sys.executable, "-m", "agenttrace_server", "serve", "--port", "0"]
+    whole = ["-m", "agenttrace_server", "serve", "--port", "0"]
+    command = [sys.executable, *(whole if analysis else ["-c", RECEIVER])]
     server = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     try:
         url = _url(server)
         load = Load(url, seconds)
         threads = [threading.Thread(target=load.send, args=(own,)) for own in bodies]
-        began = time.monotonic()
+        began, cpu = time.monotonic(), _cpu_seconds(server.pid)
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         took = time.monotonic() - began
-        memory = _memory(server.pid)
+        memory, cpu = _memory(server.pid), _cpu_seconds(server.pid) - cpu
     finally:
         server.terminate()
         server.wait()
@@ -151,6 +164,7 @@ def over_http(database_url: str, seconds: float, bodies: list[list[bytes]]) -> d
         "p50_ms": cuts[49] * 1000,
         "p99_ms": cuts[98] * 1000,
         "server_mb": memory,
+        "server_cpu_us_per_span": cpu / load.accepted * 1e6,
     }
 
 
@@ -169,6 +183,14 @@ def _memory(pid: int) -> float:
         return 0.0
     found = re.search(r"VmRSS:\s+(\d+)", status.read_text())
     return int(found[1]) / 1024 if found else 0.0
+
+
+def _cpu_seconds(pid: int) -> float:
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return 0.0
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def raw_inserts(source: Path, target: Path) -> float:
@@ -198,6 +220,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--analysis", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     requests = int(options.seconds * 40_000 / SPANS / CONNECTIONS) + 1
@@ -205,7 +228,7 @@ def main() -> None:
     bodies = [[request(next(numbers) * SPANS) for _ in range(requests)] for _ in range(CONNECTIONS)]
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "bench.db"
-        found = over_http(f"sqlite:///{source}", options.seconds, bodies)
+        found = over_http(f"sqlite:///{source}", options.seconds, bodies, options.analysis)
         found["raw_executemany_per_second"] = raw_inserts(source, Path(folder) / "raw.db")
     found["bytes_per_span"] = len(bodies[0][0]) / SPANS
     result = {"benchmark": "ingest", "database": "sqlite", "cores": os.cpu_count(), **found}

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import URL, make_url
 
@@ -79,7 +78,7 @@ class Database:
     def _available(self) -> Iterator[None]:
         try:
             yield
-        except (exc.SQLAlchemyError, sqlite3.Error, psycopg.Error) as error:
+        except (exc.SQLAlchemyError, sqlite3.Error) as error:
             if reason := _why_away(error):
                 raise StoreUnavailable(f"Cannot use {self._name()}: {reason}") from error
             raise
@@ -172,6 +171,6 @@ def _why_away(error: BaseException) -> str | None:
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", None)
         return _SQLITE_AWAY.get(code & 0xFF) if code is not None else None
-    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+    if isinstance(error, exc.OperationalError | exc.InterfaceError):
         return str(cause).strip().split("\n")[0] or type(cause).__name__
     return None

@@ -98,7 +98,7 @@ def usage(
     counted: set[str] = set()
     if users:
         parents = connection.execute(select(c.span_id, c.parent_span_id).where(*of_trace))
-        counted = leaves(dict(parents.tuples().all()), users)
+        counted = leaves(dict(parents.all()), users)
     models: dict[str, list[Any]] = {}
     for span_id, model, failed, tokens_in, tokens_out, cost in calls:
         if span_id not in counted and span_id in users:

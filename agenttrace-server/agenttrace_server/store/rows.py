@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from agenttrace import semconv
 from agenttrace.models import Attributes, Scope, Span, SpanEvent, SpanLink
 from agenttrace_server.values import mark, unmark
 
@@ -16,6 +17,17 @@ _INT64 = 2**63
 _MOST_TOKENS = 2**40
 _MOST_COST = 1e12
 _PLAIN = frozenset({str, bool, int, type(None)})
+
+_INPUT_KEYS = tuple(
+    dict.fromkeys(
+        (semconv.AGENTTRACE_INPUT, *semconv.ALIASES["input"], *semconv.ALIASES["tool_input"])
+    )
+)
+_OUTPUT_KEYS = tuple(
+    dict.fromkeys(
+        (semconv.AGENTTRACE_OUTPUT, *semconv.ALIASES["output"], *semconv.ALIASES["tool_output"])
+    )
+)
 
 T = TypeVar("T")
 
@@ -62,18 +74,16 @@ def encode_body(span: Span) -> str:
     attributes, events, links = span.attributes, span.events, span.links
     came_in, went_out = span.input, span.output
     input_key = output_key = None
-    if came_in is not None or went_out is not None:
-        for key, value in attributes.items():
-            if value == came_in and type(value) is str:
-                input_key, came_in = key, None
-            elif value == went_out and type(value) is str:
-                output_key, went_out = key, None
+    if came_in is not None:
+        input_key = next((key for key in _INPUT_KEYS if attributes.get(key) == came_in), None)
+    if went_out is not None:
+        output_key = next((key for key in _OUTPUT_KEYS if attributes.get(key) == went_out), None)
     body = Body(
         attributes,
         events,
         links,
-        came_in,
-        went_out,
+        None if input_key else came_in,
+        None if output_key else went_out,
         input_key,
         output_key,
         span.tool,

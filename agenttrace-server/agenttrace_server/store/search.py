@@ -77,7 +77,7 @@ class Search:
         """Return about how many spans are not indexed yet."""
         if self._spans is None:
             return 0
-        numbers = dict(connection.execute(select(COUNTERS.c.name, COUNTERS.c.value)).tuples().all())
+        numbers = dict(connection.execute(select(COUNTERS.c.name, COUNTERS.c.value)).all())
         return int(numbers["body"] - numbers["searchable"])
 
     def index(self, tx: Connection, reached: int, docs: Sequence[Doc]) -> bool:

@@ -230,7 +230,7 @@ def _failures_per(
         .where(*where, FAILURES.c.review != "rejected", key.is_not(None))
         .group_by(key)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _of_trace(rows: Any) -> ColumnElement[bool]:

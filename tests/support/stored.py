@@ -1,0 +1,114 @@
+"""Spans to store, and the databases to store them in."""
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from agenttrace.models import Scope, Span
+from agenttrace_server.store import Store
+from agenttrace_server.store.sql import open_store
+
+START_NS = 1_700_000_000_000_000_000
+SECOND = 1_000_000_000
+SCOPE = Scope("tests", "1", resource={"service.name": "shop"})
+
+
+def trace_id(number: int = 1) -> str:
+    """The id of the trace with this number."""
+    return f"{number:032x}"
+
+
+def span_id(number: int) -> str:
+    """The id of the span with this number."""
+    return f"{number:016x}"
+
+
+def span(number: int, parent: int | None = None, *, trace: int = 1, **fields: Any) -> Span:
+    """A span that starts `number` milliseconds after the first and lasts one second."""
+    start = fields.pop("start_ns", START_NS + number * 1_000_000)
+    return Span(
+        trace_id(trace),
+        span_id(number),
+        fields.pop("name", f"step {number}"),
+        start,
+        fields.pop("end_ns", start + SECOND),
+        None if parent is None else span_id(parent),
+        scope=fields.pop("scope", SCOPE),
+        **fields,
+    )
+
+
+def llm(
+    number: int,
+    parent: int | None,
+    tokens_in: int | None = 10,
+    tokens_out: int | None = 5,
+    **more: Any,
+) -> Span:
+    """A model call that reports what it used."""
+    more = {"model": "gpt-4o", "cost_usd": 0.25} | more
+    return span(number, parent, kind="llm", tokens_in=tokens_in, tokens_out=tokens_out, **more)
+
+
+def random_trace(number: int, size: int, seed: int = 0) -> list[Span]:
+    """A trace of `size` spans: a workflow, and beneath it agents, models and tools at random."""
+    chance = random.Random(f"{seed}/{number}")
+    spans = [span(1, trace=number, kind="workflow", framework="langgraph", session=f"s{number}")]
+    for place in range(2, size + 1):
+        parent = chance.randrange(1, place)
+        kind = chance.choice(["agent", "llm", "tool", "other"])
+        fields: dict[str, Any] = {"kind": kind, "trace": number}
+        if kind == "agent":
+            fields["agent"] = chance.choice(["planner", "coder", "critic"])
+        if kind == "llm":
+            fields |= {"model": "gpt-4o", "tokens_in": place, "tokens_out": 1}
+        if chance.random() < 0.1:
+            fields |= {"status": "error", "error": "Error: no"}
+        text = chance.choice(["look it up", "write it down", "check it"])
+        spans.append(span(place, parent, input=text, attributes={"input.value": text}, **fields))
+    return spans
+
+
+def shuffled(spans: Sequence[Span], seed: int) -> list[Span]:
+    """The same spans in another order."""
+    mixed = list(spans)
+    random.Random(seed).shuffle(mixed)
+    return mixed
+
+
+@contextmanager
+def sqlite_url(folder: Path) -> Iterator[str]:
+    """The URL of an SQLite database that does not exist yet."""
+    yield f"sqlite:///{folder / 'traces.db'}"
+
+
+DATABASES = {"sqlite": sqlite_url}
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Store]:
+    """The store of a URL, closed in the end."""
+    store = open_store(url)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def killed_writer(url: str, seed: int) -> str:
+    """A program that writes traces for ever and says on standard output which are acknowledged."""
+    return f"""
+import sys
+sys.path.insert(0, {os.path.dirname(os.path.dirname(__file__))!r})
+from support.stored import random_trace
+from agenttrace_server.store.sql import open_store
+store = open_store({url!r})
+number = {seed * 1_000_000}
+while True:
+    number += 1
+    store.write(random_trace(number, 20))
+    print(number, flush=True)
+"""
