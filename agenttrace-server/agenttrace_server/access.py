@@ -88,7 +88,8 @@ def authorised(
 def why_refused(settings: Settings, method: str, headers: Mapping[str, str]) -> str | None:
     """Return why a request must not be served whoever sends it, or None if it may be.
 
-    The origin rule is that of Go's `http.CrossOriginProtection`.
+    `method` is `WEBSOCKET` for a connection that stays open: browsers let any page read it, so that
+    it is no safe one. The origin rule is that of Go's `http.CrossOriginProtection`.
     """
     host = _name_of(f"//{headers.get('host', '')}")
     if settings.api_key is None and not settings.insecure and not _is_own(settings, host):
@@ -96,8 +97,7 @@ def why_refused(settings: Settings, method: str, headers: Mapping[str, str]) -> 
             f"Host {host!r} is not a name of this server; "
             "if it is, add it to AGENTTRACE_ALLOWED_HOSTS or set AGENTTRACE_API_KEY"
         )
-    websocket = headers.get("upgrade", "").lower() == "websocket"
-    if method in _SAFE_METHODS and not websocket:
+    if method in _SAFE_METHODS:
         return None
     site = headers.get("sec-fetch-site")
     if site in ("same-origin", "none"):

@@ -28,7 +28,7 @@ class Guard:
             scope["root_path"] = self._settings.root_path
         headers = Headers(scope=scope)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        reason = why_refused(self._settings, scope.get("method", "GET"), headers)
+        reason = why_refused(self._settings, scope.get("method", "WEBSOCKET"), headers)
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from contextlib import suppress
 
+import anyio
 import anyio.to_thread
 from fastapi import WebSocket, WebSocketDisconnect
 
@@ -45,6 +45,23 @@ class _Client:
             self.pending[change.trace_id] = change
             self.woken.set()
 
+    def take(self) -> list[dict[str, object]]:
+        """Return what is pending as messages, oldest first, and forget it."""
+        self.woken.clear()
+        changes = sorted(self.pending.values(), key=lambda change: change.cursor)
+        self.pending = {}
+        self.seen = max([self.seen, *(change.cursor for change in changes)])
+        return [
+            {
+                "type": "trace",
+                "cursor": change.cursor,
+                "trace_id": change.trace_id,
+                "version": change.version,
+                "analysed": change.analysed,
+            }
+            for change in changes
+        ]
+
 
 class Live:
     """Sends changes to every connected client; asks the store only while there is one."""
@@ -76,27 +93,19 @@ class Live:
         client = _Client(trace.lower() if trace else None, start)
         self._clients.add(client)
         self._metrics.live_clients.set(len(self._clients))
-        tasks = []
         try:
             await socket.send_json({"type": "hello", "cursor": start})
             await self._catch_up(client, newest)
             self._poll_from(newest)
-            tasks = [
-                asyncio.create_task(_send(socket, client)),
-                asyncio.create_task(_drain(socket)),
-            ]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        except (WebSocketDisconnect, RuntimeError, StoreUnavailable) as error:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_send, socket, client, tasks.cancel_scope)
+                await _drain(socket)
+                tasks.cancel_scope.cancel()
+        except (WebSocketDisconnect, StoreUnavailable) as error:
             log.debug("A live connection ended: %r", error)
         finally:
             self._clients.discard(client)
             self._metrics.live_clients.set(len(self._clients))
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            if not tasks or not tasks[1].done() or tasks[0].done():
-                with suppress(RuntimeError):
-                    await socket.close()
 
     async def close(self) -> None:
         """Stop asking the store."""
@@ -134,26 +143,20 @@ class Live:
             await asyncio.sleep(POLL_SECONDS)
 
 
-async def _send(socket: WebSocket, client: _Client) -> None:
-    """Send what is pending for as long as the client takes it."""
-    while True:
-        try:
-            await asyncio.wait_for(client.woken.wait(), PING_SECONDS)
-        except TimeoutError:
-            await asyncio.wait_for(socket.send_json({"type": "ping"}), SEND_SECONDS)
-            continue
-        client.woken.clear()
-        changes, client.pending = client.pending, {}
-        for change in sorted(changes.values(), key=lambda change: change.cursor):
-            message = {
-                "type": "trace",
-                "cursor": change.cursor,
-                "trace_id": change.trace_id,
-                "version": change.version,
-                "analysed": change.analysed,
-            }
-            await asyncio.wait_for(socket.send_json(message), SEND_SECONDS)
-            client.seen = max(client.seen, change.cursor)
+async def _send(socket: WebSocket, client: _Client, scope: anyio.CancelScope) -> None:
+    """Send what is pending for as long as the client takes it; then end the connection."""
+    try:
+        while True:
+            messages: list[dict[str, object]] = [{"type": "ping"}]
+            with anyio.move_on_after(PING_SECONDS):
+                await client.woken.wait()
+                messages = client.take()
+            for message in messages:
+                with anyio.fail_after(SEND_SECONDS):
+                    await socket.send_json(message)
+    except (WebSocketDisconnect, RuntimeError, TimeoutError) as error:
+        log.debug("A live client takes no more: %r", error)
+        scope.cancel()
 
 
 async def _drain(socket: WebSocket) -> None:

@@ -57,11 +57,11 @@ def test_a_page_of_another_origin_may_not_change_anything() -> None:
 
 
 def test_a_page_of_another_origin_may_not_listen_to_live_updates() -> None:
-    here = {"host": "localhost:4318", "upgrade": "websocket"}
+    here = {"host": "localhost:4318"}
 
-    assert asked("GET", **here, origin="http://localhost:4318")
-    assert asked("GET", **here)
-    assert not asked("GET", **here, origin="https://evil.example")
+    assert asked("WEBSOCKET", **here, origin="http://localhost:4318")
+    assert asked("WEBSOCKET", **here)
+    assert not asked("WEBSOCKET", **here, origin="https://evil.example")
 
 
 def test_an_empty_key_is_no_key() -> None:
