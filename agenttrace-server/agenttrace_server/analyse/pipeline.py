@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
 
 from agenttrace.agents import find_agents
 from agenttrace.messages import find_checkpoints, find_messages
-from agenttrace.models import Agent, Checkpoint, FailureAnnotation, Message, Trace
+from agenttrace.models import Agent, Checkpoint, Classifier, FailureAnnotation, Message, Trace
 from agenttrace.plugins import Plugins
 from agenttrace_server.analyse.graph import build_graph
 from agenttrace_server.store import Analysis
@@ -16,6 +17,9 @@ from agenttrace_server.store import Analysis
 log = logging.getLogger("agenttrace.analyse")
 
 T = TypeVar("T")
+
+MOST_FINDINGS = 200
+"""At most so many failures of one classifier are kept for one trace: nobody reads on."""
 
 
 def analyse(trace: Trace, plugins: Plugins) -> Analysis:
@@ -66,13 +70,13 @@ def find_failures(trace: Trace, plugins: Plugins) -> tuple[FailureAnnotation, ..
 
 def _ask(
     plugin: str,
-    classifier: Callable[[Trace], object],
+    classifier: Classifier,
     trace: Trace,
     plugins: Plugins,
     found: dict[str, FailureAnnotation],
 ) -> None:
     try:
-        for failure in classifier(trace):  # type: ignore[attr-defined]
+        for failure in islice(classifier(trace), MOST_FINDINGS):
             checked = msgspec.convert(failure, FailureAnnotation)
             if checked.trace_id == trace.trace_id:
                 found.setdefault(checked.annotation_id, checked)

@@ -58,6 +58,7 @@ def unanswered_messages(trace: Trace) -> Iterator[FailureAnnotation]:
     activity = _Activity(trace)
     names = _Names(trace)
     spoke: set[tuple[str, str]] = set()
+    silent: set[tuple[str, str]] = set()
     for message in trace.messages:
         spoke.add((message.sender, message.recipient))
         last_turn = message.type == "task" and (message.recipient, message.sender) in spoke
@@ -68,8 +69,11 @@ def unanswered_messages(trace: Trace) -> Iterator[FailureAnnotation]:
             and message.sender not in (USER, message.recipient)
             and message.message_id not in circles
             and not activity.took_up(message)
+            and (message.sender, message.recipient) not in silent
             and (confidence := names.confidence(message))
         ):
+            # One finding says it; what else they were sent is unanswered for the same reason.
+            silent.add((message.sender, message.recipient))
             yield finding(
                 trace,
                 "unanswered_message",
