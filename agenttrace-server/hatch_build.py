@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PACKAGE = "agenttrace_server"
@@ -21,7 +22,7 @@ FROM_CHECKOUT = {
 }
 
 
-class CustomBuildHook(BuildHookInterface):
+class CustomBuildHook(BuildHookInterface[BuilderConfig]):
     """hatchling calls `initialize` once per wheel or sdist."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

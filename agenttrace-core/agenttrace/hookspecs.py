@@ -15,7 +15,7 @@ hookimpl = pluggy.HookimplMarker("agenttrace")
 
 
 @hookspec(firstresult=True)
-def agenttrace_normalizer(scope: Scope) -> Normalizer | None:  # type: ignore[empty-body]
+def agenttrace_normalizer(scope: Scope) -> Normalizer | None:
     """Return the function that reads this scope's spans, or None if it is not yours."""
 
 
@@ -30,10 +30,10 @@ def agenttrace_classifiers() -> Iterable[Classifier]:  # type: ignore[empty-body
 
 
 @hookspec(firstresult=True)
-def agenttrace_executor(framework: str) -> Executor | None:  # type: ignore[empty-body]
+def agenttrace_executor(framework: str) -> Executor | None:
     """Return what replays this framework's checkpoints, or None."""
 
 
 @hookspec
-def agenttrace_instrumentor() -> Instrumentor | None:  # type: ignore[empty-body]
+def agenttrace_instrumentor() -> Instrumentor | None:
     """Return what captures this framework's runs in this process."""
