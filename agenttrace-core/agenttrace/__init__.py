@@ -4,7 +4,6 @@ Importing this loads nothing but this file; each name below is loaded when it is
 """
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -99,6 +98,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version  # 40 ms
+
         try:
             return version("agenttrace-core")
         except PackageNotFoundError:

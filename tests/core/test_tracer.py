@@ -975,4 +975,5 @@ def test_a_thousand_runs_leave_the_memory_flat(
     tracemalloc.stop()
 
     assert after - before < 50_000
+    assert agenttrace.flush()
     assert provider._active_span_processor._span_processors[0].waiting == 0
