@@ -220,6 +220,8 @@ def _choose_shape(kind: type) -> Shape:
     for known, shape in _BY_TYPE:
         if issubclass(kind, known):
             return shape
+    if f"{kind.__module__}.{kind.__qualname__}" in _TEXTS:
+        return str
     if any(
         c.__name__ == "BaseMessage" and c.__module__.startswith("langchain") for c in kind.mro()
     ):
