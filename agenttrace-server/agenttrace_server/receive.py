@@ -35,6 +35,7 @@ router = APIRouter(tags=["OTLP"])
 
 # Decoding is Python: more at once would only take more memory.
 AT_ONCE = 4
+_EMPTY = {PROTOBUF: b"", JSON: b"{}"}
 REASONS = 5
 """Partial success names so many different reasons."""
 
@@ -132,7 +133,8 @@ async def _answer(
     body = await _read(request, limit)
 
     def work() -> Taken:
-        return take(ingest, decompress(body, encoding, limit), form)
+        # No bytes at all are an empty message in protobuf; the same is meant in JSON.
+        return take(ingest, decompress(body, encoding, limit) or _EMPTY[form], form)
 
     taken = await anyio.to_thread.run_sync(work, limiter=_limiter(request.app.state))
     rejected = [*taken.rejected, *await asyncio.wrap_future(taken.stored)]
