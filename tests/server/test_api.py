@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -444,3 +445,22 @@ def test_a_gzipped_body_of_real_spans_is_stored(client: TestClient) -> None:
     spans: list[Span] = list(captures.traces(name)[0].spans)
     stored = client.get(f"/api/traces/{spans[0].trace_id}/spans").json()["span_id"]
     assert stored == [span.span_id for span in spans]
+
+
+def test_a_database_that_is_away_is_said_and_may_be_asked_again(tmp_path: Path) -> None:
+    file = tmp_path / "gone.db"
+    app = create_app(Settings(database_url=f"sqlite:///{file}"))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.get("/health").json()["store"] == "up"
+        # What an open connection holds is not away until that is closed too.
+        app.state.store.close()
+        shutil.rmtree(tmp_path)
+
+        health = client.get("/health")
+        assert (health.status_code, health.json()["status"]) == (503, "unavailable")
+        for path in ("/api/traces", "/api/stats", f"/api/traces/{'01' * 16}"):
+            answer = client.get(path)
+            assert answer.status_code == 503, answer.text
+            assert answer.headers["content-type"] == PROBLEM
+            assert int(answer.headers["retry-after"]) > 0
+        assert client.get("/metrics").status_code == 200

@@ -55,6 +55,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Start the process; return at once."""
+        self._process = self._spawn()
         self._thread.start()
 
     def wake(self) -> None:
@@ -77,18 +78,19 @@ class Supervisor:
 
     def _supervise(self) -> None:
         pause = FIRST_PAUSE
-        while not self._stopping.is_set():
+        while (process := self._process) is not None:
             began = time.monotonic()
-            process = self._process = self._spawn()
-            if self._stopping.is_set():
-                _hang_up(process)
             code = process.wait()
             if self._stopping.is_set():
                 return
             _hang_up(process)
             pause = FIRST_PAUSE if time.monotonic() - began > HEALTHY_SECONDS else pause
             log.error("The analysis process ended (%s); starting it again in %ss", code, pause)
-            self._stopping.wait(pause)
+            if self._stopping.wait(pause):
+                return
+            self._process = self._spawn()
+            if self._stopping.is_set():
+                _hang_up(self._process)
             pause = min(LONGEST_PAUSE, 2 * pause)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
