@@ -1,7 +1,7 @@
 """What decoding costs per span: against a bare protobuf parse of the same bytes, in one run.
 
-512 spans of about 1 kB, as a batch of a real exporter is. CPU time; the ways take turns, the best of
-many rounds counts, so that a noisy moment hits none of them alone. Prints JSON lines.
+512 spans of about 1 kB, as a batch of a real exporter is. The ways take turns, and of many rounds
+the best CPU time counts, so that a noisy moment hits none of them alone. Prints JSON lines.
 
     python benchmarks/decode.py [--rounds 60]
 """

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from agenttrace import semconv
+from agenttrace import chat, semconv
 from agenttrace.chat import as_text
 from agenttrace.models import USER, Message, MessageType, Span, Trace
 from agenttrace.nesting import depths, nearest, runs
@@ -45,8 +45,9 @@ def infer(trace: Trace, told: Sequence[Message]) -> list[Message]:
     heard.add(found)
     complete = _complete(trace, told)
     untold = [(run, outer) for run, outer in runs(trace) if run.scope.name not in complete]
+    in_runs = _with_what_its_calls_say(trace, untold)
     for rule in (_nested, _noted, _flows, _with_user):
-        more = rule(trace, untold, heard)
+        more = rule(trace, in_runs, heard)
         heard.add(more)
         found += more
     return _in_order(trace, found)
@@ -59,6 +60,51 @@ def _complete(trace: Trace, told: Sequence[Message]) -> set[str]:
     """
     spans = (trace.by_id.get(message.span_id) for message in told)
     return {span.scope.name for span in spans if span is not None} - {"", _SDK}
+
+
+def _with_what_its_calls_say(trace: Trace, in_runs: Runs) -> Runs:
+    """Fill in what runs were asked and answered, where only their model calls tell.
+
+    Where we recorded the run ourselves, what is missing was never there.
+    """
+    silent = {
+        run.span_id
+        for run, _ in in_runs
+        if (run.input is None or run.output is None) and not _ours(run)
+    }
+    if not silent:
+        return in_runs
+    own = {run.span_id for run, _ in in_runs}
+    run_of = nearest(trace, lambda span: span.span_id in own)
+    calls: dict[str, list[Span]] = {}
+    for span in trace.spans:
+        run = run_of[span.span_id]
+        if span.kind == "llm" and run is not None and run.span_id in silent:
+            calls.setdefault(run.span_id, []).append(span)
+    return [(_filled(run, calls.get(run.span_id, [])), outer) for run, outer in in_runs]
+
+
+def _ours(span: Span) -> bool:
+    return span.scope.name == _SDK or span.scope.name.startswith(_CAPTURES)
+
+
+def _filled(run: Span, calls: list[Span]) -> Span:
+    if not calls:
+        return run
+    first, last = calls[0], max(calls, key=lambda call: call.end_ns)
+    return msgspec.structs.replace(
+        run,
+        input=run.input or _last_of(first.input, "user"),
+        output=run.output or _last_of(last.output, "assistant"),
+    )
+
+
+def _last_of(said: str | None, role: str) -> str | None:
+    """The last thing that one role said; text that is no list of messages is that of any role."""
+    messages = chat.read(said)
+    if not messages:
+        return said
+    return next((m["content"] for m in reversed(messages) if m["role"] == role), "") or None
 
 
 class _Heard:
@@ -232,7 +278,7 @@ def _with_user(trace: Trace, in_runs: Runs, heard: _Heard) -> list[Message]:
         if root.scope.name.startswith(_CAPTURES):
             continue  # whatever the user said is recorded; a resumed run begins without a word
         first, last = inside[0], max(inside, key=lambda run: run.end_ns)
-        sure = OUTERMOST if first is root else IN_WORKFLOW
+        sure = OUTERMOST if first.span_id == root_id else IN_WORKFLOW
         task, result = root.input or first.input, root.output or last.output
         if not heard.user_asked and task and first.agent:
             found.append(_message(root, USER, first.agent, "task", task, sure, root.start_ns))

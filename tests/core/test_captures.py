@@ -89,22 +89,22 @@ EXPECTED = {
         2, {"workflow": 1, "other": 2}, set()
     ),
     "langgraph-traceloop-langchain-0.62.4-astream-events": Expected(
-        1, LANGGRAPH_OPENLLMETRY, {"team", "researcher"}, 3
+        1, LANGGRAPH_OPENLLMETRY, {"team", "researcher"}, 5
     ),
     "langgraph-traceloop-langchain-0.62.4-async-stream": Expected(
-        1, LANGGRAPH_OPENLLMETRY, {"team", "researcher"}, 3
+        1, LANGGRAPH_OPENLLMETRY, {"team", "researcher"}, 5
     ),
     "langgraph-traceloop-langchain-0.62.4-early-exit": Expected(
-        1, {"workflow": 1, "agent": 1, "handoff": 1, "llm": 1, "other": 1}, {"team"}, 1
+        1, {"workflow": 1, "agent": 1, "handoff": 1, "llm": 1, "other": 1}, {"team"}, 3
     ),
     "langgraph-traceloop-langchain-0.62.4-interrupt": Expected(
         2,
         {"workflow": 2, "agent": 3, "handoff": 2, "llm": 4, "tool": 2, "other": 10},
         {"team", "researcher"},
-        3,
+        7,
     ),
     "langgraph-traceloop-langchain-0.62.4-supervisor": Expected(
-        1, LANGGRAPH_OPENLLMETRY, {"team", "researcher"}, 3
+        1, LANGGRAPH_OPENLLMETRY, {"team", "researcher"}, 5
     ),
     "otel-proto_trace": Expected(1, {"other": 1}, set()),
 }
