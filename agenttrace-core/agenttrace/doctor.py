@@ -68,7 +68,7 @@ def _run(
     script: Script, findings: Iterable[Finding], finish: Callable[[list[Finding]], int]
 ) -> int:
     """Run the program with its output on standard error, then tell what it has set up."""
-    leave = os._exit
+    leave, output = os._exit, sys.stdout
 
     def leave_after_telling(code: int) -> None:
         skipped = Finding(
@@ -77,11 +77,12 @@ def _run(
             f"the program ends with os._exit({code}), which sends nothing",
             "agenttrace.flush()  # before os._exit()",
         )
+        sys.stdout = output
         result = finish([*findings, *examine_process(), skipped])
         sys.stdout.flush()
         leave(result)
 
-    output, sys.stdout = sys.stdout, sys.stderr
+    sys.stdout = sys.stderr
     os._exit = leave_after_telling  # type: ignore[assignment]
     try:
         script.prepare()
