@@ -16,10 +16,7 @@ from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PACKAGE = "agenttrace_server"
-FROM_CHECKOUT = {
-    "migrations": f"{PACKAGE}/migrations",
-    "examples/research_team.py": f"{PACKAGE}/demo/research_team.py",
-}
+FROM_CHECKOUT = {"migrations": "migrations", "examples": "demo"}
 
 
 class CustomBuildHook(BuildHookInterface[BuilderConfig]):
@@ -31,8 +28,8 @@ class CustomBuildHook(BuildHookInterface[BuilderConfig]):
             return
         root = Path(self.root)
         for source, target in FROM_CHECKOUT.items():
-            if not (root / target).exists():
-                build_data["force_include"][str(root.parent / source)] = target
+            if not (root / PACKAGE / target).exists():
+                build_data["force_include"][str(root.parent / source)] = f"{PACKAGE}/{target}"
         if os.environ.get("AGENTTRACE_BUILD_UI") == "0":
             return
         self._build_ui(_load(root / PACKAGE / "ui_build.py"), root)

@@ -46,21 +46,16 @@ class Framework(StrEnum):
 
 
 class Application(msgspec.Struct, frozen=True):
-    """A demo application: its file, the module that must be importable, and who brings it."""
+    """A demo application: its file, and the module that must be importable."""
 
     file: str
     module: str
-    extra: str
 
 
 APPLICATIONS = {
-    Framework.langgraph: Application(
-        "research_team.py", "langgraph", "agenttrace-langgraph[langgraph]"
-    ),
-    Framework.autogen: Application(
-        "research_team_autogen.py", "autogen_agentchat", "agenttrace-autogen[autogen]"
-    ),
-    Framework.crewai: Application("research_team_crewai.py", "crewai", "agenttrace-crewai[crewai]"),
+    Framework.langgraph: Application("research_team.py", "langgraph"),
+    Framework.autogen: Application("research_team_autogen.py", "autogen_agentchat"),
+    Framework.crewai: Application("research_team_crewai.py", "crewai"),
 }
 
 
@@ -130,11 +125,11 @@ def _application(framework: Framework) -> Path:
             f"this version has no demo for {framework.value}; try: agenttrace demo"
         )
     if importlib.util.find_spec(application.module) is None:
-        raise AgentTraceError(
-            f"{framework.value} is not installed here: pip install '{application.extra}', "
-            f"or in a checkout: uv sync --package {application.extra.partition('[')[0]} "
-            f"--extra {framework.value} --inexact"
-        )
+        name = framework.value
+        in_checkout = f"uv run --group {name} agenttrace demo --framework {name}"
+        elsewhere = f"pip install 'agenttrace-{name}[{name}]'"
+        install = in_checkout if file.parent.name == "examples" else elsewhere
+        raise AgentTraceError(f"{name} is not installed here: {install}")
     return file
 
 
