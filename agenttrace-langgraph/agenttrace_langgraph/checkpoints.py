@@ -69,13 +69,29 @@ def _value(channel: Any) -> Any:
 
 
 def _serialise(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    kind, data = _serializer.dumps_typed(checkpoint)
+    versions = checkpoint["channel_versions"]
+    seen = checkpoint["versions_seen"].items()
+    kind, data = _serializer.dumps_typed(
+        {
+            **checkpoint,
+            "channel_versions": _for_savers(versions),
+            "versions_seen": {node: _for_savers(found) for node, found in seen},
+        }
+    )
     values = checkpoint["channel_values"]
     return {
         "format": "langgraph",
         "type": kind,
         "data": base64.b64encode(data).decode(),
         "values": {name: value for name, value in values.items() if _is_state(name)},
+    }
+
+
+def _for_savers(versions: dict[str, Any]) -> dict[str, Any]:
+    """Return channel versions as savers count them; without one, the loop counts in integers."""
+    return {
+        name: f"{version:032}.{0:016}" if isinstance(version, int) else version
+        for name, version in versions.items()
     }
 
 

@@ -54,7 +54,7 @@ def said(update: Any, before: Any = None, *, last: bool = False, routes: Iterabl
         if found is not None:
             known = _identities(_field(before, key))
             spoken += [u for u in found if u.identity not in known and not _is_formality(u)]
-        elif value is not None and not _same(value, _field(before, key)):
+        elif speaks(value) and not _same(value, _field(before, key)):
             rest[key] = value
     words = _words(spoken, last)
     if words:
