@@ -1,6 +1,14 @@
 """`run` and `doctor`: what works in the user's own environment, passed on to the core."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import typer
+
+from agenttrace_server.cli.pages import ensure_ui
+
+if TYPE_CHECKING:
+    from agenttrace.health import Health
 
 PASS_ON = {
     "ignore_unknown_options": True,
@@ -23,7 +31,7 @@ def run(context: typer.Context) -> None:
     """
     from agenttrace.run import main
 
-    raise typer.Exit(main(context.args))
+    raise typer.Exit(main(context.args, _server_with_pages))
 
 
 def doctor(context: typer.Context) -> None:
@@ -31,3 +39,12 @@ def doctor(context: typer.Context) -> None:
     from agenttrace.doctor import main
 
     raise typer.Exit(main(context.args))
+
+
+def _server_with_pages(url: str, say: Callable[[str], None]) -> "Health":
+    """Start a server if none answers, its UI built first: that takes longer than a start may."""
+    from agenttrace import health
+
+    if health.ask(url).kind == "nothing":
+        ensure_ui(True, required=False)
+    return health.ensure_server(url, say)
