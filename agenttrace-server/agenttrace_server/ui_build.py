@@ -95,7 +95,7 @@ def build(
             return
         if not _packages_installed(ui):
             say("Installing the UI's packages (npm ci, about half a minute the first time) …")
-            _npm(ui, output, "ci", "--no-audit", "--no-fund", "--prefer-offline")
+            _npm(ui, output, "ci", "--include=dev", "--no-audit", "--no-fund", "--prefer-offline")
         say("Building the UI (npm run build) …")
         _npm(ui, output, "run", "build", "--", "--outDir=dist", "--emptyOutDir")
         _publish(ui / "dist", static, wanted)
