@@ -85,7 +85,7 @@ def speaks(update: Any) -> bool:
     """Whether `update` holds anything at all; cheap, to be refined by `said`."""
     if isinstance(update, Mapping):
         return any(speaks(value) for value in update.values())
-    return update is not None and update != [] and update != ""
+    return update is not None and not (isinstance(update, (str, list, tuple)) and not update)
 
 
 def utterances(value: Any) -> list[Utterance] | None:

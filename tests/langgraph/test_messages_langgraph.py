@@ -13,7 +13,9 @@ from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import InjectedState, ToolNode, tools_condition
 from langgraph.types import CachePolicy, Command, Overwrite, RetryPolicy, Send, interrupt
+from opentelemetry.context import attach, detach, get_value, set_value
 
+from agenttrace import semconv
 from support.langgraph_apps import call, model, search, team
 from support.recorded import Recorded, causes, said
 
@@ -747,3 +749,32 @@ def test_a_command_from_outside_starts_where_it_says(run: Recorded) -> None:
         ("user", "two", "handoff", "again"),
         ("two", "user", "result", "2"),
     ]
+
+
+def test_an_agent_of_another_framework_is_the_caller(run: Recorded) -> None:
+    graph = StateGraph(MessagesState).add_node("helper", says("helper", "helped"))
+    app = graph.add_edge(START, "helper").compile()
+
+    token = attach(set_value(semconv.CONTEXT_AGENT, "crew chief"))
+    app.invoke({"messages": [("user", "help the crew")]})
+    detach(token)
+
+    assert spoken(run) == [
+        ("crew chief", "helper", "task", "help the crew"),
+        ("helper", "crew chief", "result", "helped"),
+    ]
+
+
+def test_inside_a_node_others_learn_whose_work_it_is(run: Recorded) -> None:
+    found: list[Any] = []
+
+    def node(state: MessagesState) -> dict[str, Any]:
+        found.append(get_value(semconv.CONTEXT_AGENT))
+        return {}
+
+    StateGraph(MessagesState).add_node("helper", node).add_edge(START, "helper").compile().invoke(
+        {"messages": [("user", "go")]}
+    )
+
+    assert found == ["helper"]
+    assert get_value(semconv.CONTEXT_AGENT) is None
