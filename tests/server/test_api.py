@@ -111,7 +111,7 @@ def test_a_skeleton_has_every_span_in_columns_and_a_span_has_everything(client: 
     span = client.get(f"/api/traces/{trace_id}/spans/{failed.upper()}").json()
     assert (span["kind"], span["tool"], span["input"]) == ("tool", "sql", "select 1")
     assert span["error"] == "OperationalError: no table"
-    assert span["scope"]["name"] == "agenttrace.testing"
+    assert span["scope"]["name"].startswith("agenttrace")
 
 
 def test_values_that_json_or_javascript_cannot_hold_are_written_as_text(client: TestClient) -> None:
