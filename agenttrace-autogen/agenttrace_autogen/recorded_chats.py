@@ -172,13 +172,13 @@ def _handled(trace: Trace, span: Span, chat: Chat, heard: set[str]) -> None:
         chat.failed = True
     elif "messages" in content:
         chat.caller = _caller(trace, span)
-        for message in content["messages"] or ():
+        for message in _dicts(content["messages"]):
             chat.started.append((span.start_ns, message, span_id))
     else:
-        name, message = str(content.get("name")), _chat_message(content)
-        if message is not None:
+        name, said = str(content.get("name")), _chat_message(content)
+        if said is not None:
             chat.manager_speaks |= name == chat.manager or _is_manager(span, name)
-            chat.said.append((span.start_ns, name, message, span_id))
+            chat.said.append((span.start_ns, name, said, span_id))
 
 
 def _is_manager(span: Span, name: str) -> bool:
@@ -196,10 +196,10 @@ def _chat_message(content: Json) -> Json | None:
     """The chat message of an agent's response, or the last one of a team's."""
     response, result = content.get("response"), content.get("result")
     if isinstance(response, dict) and isinstance(response.get("chat_message"), dict):
-        inner = [m for m in response.get("inner_messages") or () if isinstance(m, dict)]
-        return {**response["chat_message"], "_inner_usage": [m.get("models_usage") for m in inner]}
+        usage = [m.get("models_usage") for m in _dicts(response.get("inner_messages"))]
+        return {**response["chat_message"], "_inner_usage": usage}
     if isinstance(result, dict):
-        chat = [m for m in result.get("messages") or () if is_chat(m)]
+        chat = [m for m in _dicts(result.get("messages")) if is_chat(m)]
         return chat[-1] if chat else None
     return None
 
@@ -258,12 +258,12 @@ def _fill(trace: Trace, chat: Chat, run: Span, turns: Sequence[Span]) -> None:
     chat.caller = next((a.agent for a in trace.ancestors(run) if a.agent), None) or USER
     chat.manager = run.name.removesuffix(".run_stream")
     result = parse(run.attributes.get("output.value"))
-    listed = result.get("messages") if isinstance(result, dict) else None
-    said = {str(m.get("id")): m for m in listed or () if is_chat(m)}
+    has_result = isinstance(result, dict) and "messages" in result
+    listed = _dicts(result["messages"]) if has_result else []
+    said = {str(m.get("id")): m for m in listed if is_chat(m)}
     for turn in turns:
         for message in _in_reprs(turn):
             said.setdefault(str(message["id"]), message)
-    inner: list[Any] = []
     first_at = turns[0].start_ns if turns else run.end_ns
     for message in sorted(said.values(), key=lambda m: _created_ns(m) or 0):
         at = _created_ns(message) or run.start_ns
@@ -272,23 +272,20 @@ def _fill(trace: Trace, chat: Chat, run: Span, turns: Sequence[Span]) -> None:
             chat.started.append((at, message, run.span_id))
             continue
         own = [t for t in turns if t.agent == source and t.start_ns <= at]
-        inner = _usage_between(listed or (), message)
-        message = {**message, "_inner_usage": inner}
+        message = {**message, "_inner_usage": _usage_between(listed, message)}
         chat.manager_speaks |= source not in chat.participants
         chat.said.append((at, source, message, own[-1].span_id if own else run.span_id))
         if chat.manager_speaks and source not in chat.participants:
             chat.manager = source
     chat.asked = [(turn.start_ns, turn.agent or "") for turn in turns]
-    if listed is not None or run.status == "error":
-        chat.ended, chat.failed = run.end_ns, listed is None
+    if has_result or run.status == "error":
+        chat.ended, chat.failed = run.end_ns, not has_result
 
 
-def _usage_between(listed: Iterable[Any], message: Json) -> list[Any]:
+def _usage_between(listed: Iterable[Json], message: Json) -> list[Any]:
     """The usage of the events that led to a message, which stand before it in the result."""
     found: list[Any] = []
     for each in listed:
-        if not isinstance(each, dict):
-            continue
         if each.get("id") == message.get("id"):
             return found
         if is_chat(each):
@@ -301,6 +298,10 @@ def _usage_between(listed: Iterable[Any], message: Json) -> list[Any]:
 def is_chat(message: Any) -> bool:
     """Whether this is something said, not an event on the way to it."""
     return isinstance(message, dict) and not str(message.get("type")).endswith("Event")
+
+
+def _dicts(value: object) -> list[Json]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 _REPR = re.compile(
@@ -369,8 +370,8 @@ def task_of(raw: RawSpan) -> str | None:
 def answer_of(raw: RawSpan) -> str | None:
     """The last thing said in the result of a team's run."""
     result = parse(raw.attributes.get("output.value"))
-    listed = result.get("messages") if isinstance(result, dict) else None
-    chat = [message for message in listed or () if is_chat(message)]
+    listed = _dicts(result.get("messages")) if isinstance(result, dict) else []
+    chat = [message for message in listed if is_chat(message)]
     return as_text(chat[-1].get("content")) if chat else None
 
 
