@@ -1,14 +1,30 @@
 """ag2's own OpenTelemetry output, of the classic line and of the one since 1.0."""
 
+from pathlib import Path
+
+import msgspec
 import pytest
 
-from agenttrace.models import Scope
+from agenttrace.models import Message, RawSpan, Scope, Trace
 from agenttrace.normalize import normalize
 from agenttrace.plugins import load_plugins
 from agenttrace.testing import check_normalizer, derive, raw_span
 from agenttrace_autogen import ag2, normalizer
-from support.captures import load, traces
+from agenttrace_server.decode import JSON, decode
 from support.recorded import said
+
+FOLDER = Path(__file__).parent / "captures"
+
+
+def load(name: str) -> list[RawSpan]:
+    decoded = decode((FOLDER / f"{name}.json").read_bytes(), JSON)
+    assert not decoded.rejected
+    return decoded.spans
+
+
+def traces(name: str) -> list[Trace]:
+    plugins = load_plugins()
+    return [derive(normalize(load(name), plugins), plugins)]
 
 
 def observed(name: str) -> list[tuple[str, str, str, str]]:
@@ -179,3 +195,18 @@ def test_an_envelope_in_a_network_comes_from_the_agent_of_its_sender_id() -> Non
 @pytest.mark.parametrize("name", ["ag2-0.14.0-tool", "ag2-1.2.1-subagent"])
 def test_odd_spans_cost_nothing(name) -> None:
     check_normalizer(normalizer.for_scope(Scope(ag2.SCOPE)), load(name))
+
+
+@pytest.mark.parametrize("odd", [None, "", "{", "[1]", '{"a":1}', 7, True, ["x"], {"k": "v"}])
+@pytest.mark.parametrize("name", ["ag2-0.14.0-tool", "ag2-1.2.1-subagent"])
+def test_odd_attributes_cost_no_other_message(name, odd) -> None:
+    plugins, raws = load_plugins(), load(name)
+    for key in sorted({key for raw in raws for key in raw.attributes}):
+        bent = [
+            msgspec.structs.replace(raw, attributes={**raw.attributes, key: odd})
+            if key in raw.attributes
+            else raw
+            for raw in raws
+        ]
+        trace = Trace(raws[0].trace_id, tuple(normalize(bent, plugins)))
+        assert all(isinstance(m, Message) for m in normalizer.messages(trace))
