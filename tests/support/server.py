@@ -16,10 +16,19 @@ import httpx
 START_SECONDS = 60.0
 WAIT_SECONDS = 30.0
 
-_ENTRY = (
-    "from agenttrace_server.app import serve; from agenttrace_server.settings import Settings; "
-    "serve(Settings(), ready=lambda url: print(url, flush=True))"
-)
+# Its standard input ends with the test process, however that goes; then so does the server.
+_ENTRY = """
+import os, signal, sys, threading
+from agenttrace_server.app import serve
+from agenttrace_server.settings import Settings
+
+def end():
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=end, daemon=True).start()
+serve(Settings(), ready=lambda url: print(url, flush=True))
+"""
 
 
 class RunningServer:
@@ -49,6 +58,7 @@ class RunningServer:
             [sys.executable, "-c", _ENTRY],
             env=environment,
             cwd=self.folder,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
@@ -129,8 +139,9 @@ class RunningServer:
                 except subprocess.TimeoutExpired:
                     self._process.kill()
                     self._process.wait()
-            assert self._process.stdout is not None
-            self._process.stdout.close()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
         self._log.close()
 
 
