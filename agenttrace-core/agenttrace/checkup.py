@@ -261,6 +261,13 @@ def provider() -> Iterator[Finding]:
             "the TracerProvider was shut down while the program ran: later spans are lost",
             "remove the call of shutdown(), or call agenttrace.instrument() after it",
         )
+    for exporter in sdk.exporters_to(recording.provider, recording.queue.delivery.target):
+        yield Finding(
+            "provider",
+            "problem",
+            f"{exporter} sends every span to AgentTrace as well, without messages and contents",
+            f"remove BatchSpanProcessor({exporter}()), or: export OTEL_TRACES_EXPORTER=none",
+        )
     if current is not recording.provider and not _reaches(current, recording.queue):
         yield Finding(
             "provider",

@@ -20,17 +20,22 @@ def trace_headers() -> dict[str, str]:
 
 
 @contextmanager
-def continue_trace(headers: Mapping[str, str]) -> Iterator[None]:
+def continue_trace(headers: Mapping[str, str] | Mapping[bytes, bytes]) -> Iterator[None]:
     """Make spans within the `with` block children of the span that `headers` came from.
 
-    Header names are taken in any case; without usable headers the block starts a trace as usual.
+    Header names are taken in any case, and bytes as ASGI has them; without usable headers the
+    block starts a trace as usual.
     """
-    carrier = {str(name).lower(): value for name, value in headers.items()}
+    carrier = {_text(name).lower(): _text(value) for name, value in headers.items()}
     token = context.attach(propagate.extract(carrier))
     try:
         yield
     finally:
         context.detach(token)
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
 def child_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:

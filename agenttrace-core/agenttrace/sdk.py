@@ -93,6 +93,11 @@ def instrument(
             else:
                 delivery = Foreign(exporter, redact, value_limit)
             provider = tracer_provider or _provider(service_name)
+            if doubles := exporters_to(provider, delivery.target):
+                log.warning(
+                    "%s sends every span to %s as well, without what AgentTrace adds: remove it",
+                    doubles[0], delivery.target,
+                )  # fmt: skip
             queue = SpanQueue(delivery, queue_size)
             provider.add_span_processor(queue)
             _active = Recording(provider, queue)
@@ -165,6 +170,22 @@ def tracer(scope: str, version: str | None = None, attributes: Attributes = None
 def recording() -> Recording | None:
     """Return what is set up now, None before `instrument()` and after `uninstrument()`."""
     return _active
+
+
+def exporters_to(provider: Any, url: str) -> list[str]:
+    """Return the names of other OTLP exporters in a provider that send to the same URL."""
+    found = []
+    for each in getattr(getattr(provider, "_active_span_processor", None), "_span_processors", ()):
+        batch = getattr(each, "_batch_processor", None)
+        exporter = getattr(each, "span_exporter", None) or getattr(batch, "_exporter", None)
+        target = getattr(exporter, "target", None) or getattr(exporter, "_endpoint", None)
+        if isinstance(target, str) and _place(target) == _place(url):
+            found.append(type(exporter).__qualname__)
+    return found
+
+
+def _place(url: str) -> str:
+    return url.replace("//localhost", "//127.0.0.1").rstrip("/")
 
 
 def _provider(service_name: str | None) -> "TracerProvider":

@@ -179,6 +179,26 @@ def test_a_batch_processor_that_nobody_flushes_is_found(
     assert "BatchSpanProcessor is never flushed" in finding["what"]
 
 
+def test_an_exporter_that_sends_the_same_spans_to_the_same_place_is_found(
+    receiver: Collector, tmp_path: Path
+) -> None:
+    path = program(
+        tmp_path,
+        "import agenttrace\nfrom opentelemetry import trace\n"
+        "from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter\n"
+        "from opentelemetry.sdk.trace import TracerProvider\n"
+        "from opentelemetry.sdk.trace.export import BatchSpanProcessor\n"
+        "provider = TracerProvider()\n"
+        "provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))\n"
+        "trace.set_tracer_provider(provider)\nagenttrace.instrument()",
+    )
+
+    done = doctor("--json", path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url)
+
+    assert "OTLPSpanExporter sends every span" in problems(done)["provider"]["what"]
+    assert "OTLPSpanExporter sends every span" in done.stderr
+
+
 def test_two_instrumentations_of_one_framework_are_found(
     receiver: Collector, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
 from opentelemetry.trace import get_current_span
 
 import agenttrace
@@ -25,8 +26,13 @@ def test_headers_carry_the_current_span(recorded: InMemoryExporter) -> None:
     assert headers["traceparent"] == expected
 
 
-def test_a_trace_is_continued_from_headers_in_any_case(recorded: InMemoryExporter) -> None:
-    with agenttrace.continue_trace({"TraceParent": PARENT}):
+@pytest.mark.parametrize(
+    "headers", [{"TraceParent": PARENT}, {b"traceparent": PARENT.encode(), b"accept": b"*/*"}]
+)
+def test_a_trace_is_continued_from_headers_in_any_case_and_as_bytes(
+    recorded: InMemoryExporter, headers: dict[str, str]
+) -> None:
+    with agenttrace.continue_trace(headers):
         AgentTracer("x").agent(len)("abc")
     agenttrace.flush()
 
