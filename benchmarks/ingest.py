@@ -6,7 +6,7 @@ very same rows with `executemany` into a database with the same tables and index
 in the same run. `--analysis` runs all of `agenttrace serve`, which also derives agents, messages
 and failures, in a second process.
 
-    python benchmarks/ingest.py [--seconds 10] [--analysis] [--json]
+    python benchmarks/ingest.py [--seconds 10] [--analysis]
 """
 
 import argparse
@@ -215,13 +215,12 @@ def raw_inserts(source: Path, target: Path) -> float:
 
 
 def main() -> None:
-    """Measure and report: one JSON line, or a line for people."""
+    """Measure and report."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--analysis", action="store_true")
-    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     requests = int(options.seconds * 40_000 / SPANS / CONNECTIONS) + 1
     numbers = count()
@@ -230,13 +229,25 @@ def main() -> None:
         source = Path(folder) / "bench.db"
         found = over_http(f"sqlite:///{source}", options.seconds, bodies, options.analysis)
         found["raw_executemany_per_second"] = raw_inserts(source, Path(folder) / "raw.db")
-    found["bytes_per_span"] = len(bodies[0][0]) / SPANS
-    result = {"benchmark": "ingest", "database": "sqlite", "cores": os.cpu_count(), **found}
-    if options.json:
-        print(json.dumps(result))
-        return
-    for name, value in result.items():
-        print(f"{name:28} {value:,.0f}" if isinstance(value, float) else f"{name:28} {value}")
+    per_span = len(bodies[0][0]) / SPANS
+    what = "accepted, committed and analysed" if options.analysis else "accepted and committed"
+    name = f"SQLite: spans {what} ({per_span:.0f} bytes each)"
+    rate, raw = found["spans_per_second"], found["raw_executemany_per_second"]
+    target = 10_000 if options.analysis else 15_000
+    report(name, rate, "spans/s", target, baseline=round(raw), ratio=round(rate / raw, 2))
+    report("p50 of an export", found["p50_ms"], "ms")
+    report("p99 of an export", found["p99_ms"], "ms")
+    report("processor time of the server", found["server_cpu_us_per_span"], "µs/span")
+    report("memory of the server", found["server_mb"], "MB", -400)
+
+
+def report(name: str, value: float, unit: str, target: float = 0, **more: float) -> None:
+    """Print one figure as a JSON line; a negative target is the most, a positive one the least."""
+    line: dict[str, object] = {"name": name, "value": round(value, 1), "unit": unit, **more}
+    if target:
+        line["target"] = f"{'>=' if target > 0 else '<='} {abs(target):g}"
+        line["ok"] = value >= target if target > 0 else value <= -target
+    print(json.dumps(line, ensure_ascii=False), flush=True)
 
 
 if __name__ == "__main__":

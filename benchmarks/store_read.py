@@ -1,0 +1,156 @@
+"""How long reading takes: lists of many traces, the skeleton of one trace of 50,000 spans.
+
+The baseline of the skeleton is the same trace read whole, bodies included. One JSON line per figure.
+
+    python benchmarks/store_read.py [--traces 20000] [--spans 50000]
+"""
+
+import argparse
+import gzip
+import json
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agenttrace.models import Agent, FailureAnnotation, Scope, Span
+from agenttrace_server.store import Analysis, Claimed, TraceQuery
+from agenttrace_server.store.sql import SqlStore, open_store
+
+START_NS = 1_700_000_000_000_000_000
+SECOND = 1_000_000_000
+WORDS = ("plan", "search", "read", "write", "check", "cite", "draft", "review", "figure", "claim")
+AGENTS = ("planner", "researcher", "critic", "writer")
+
+
+def fill(store: SqlStore, traces: int, spans_per_trace: int = 8) -> None:
+    """Store many small traces of several services, agents and outcomes."""
+    chance = random.Random(1)
+    scopes = [Scope("bench", resource={"service.name": f"service-{n}"}) for n in range(10)]
+    batch: list[Span] = []
+    for number in range(1, traces + 1):
+        batch += _trace(f"{number:032x}", number, spans_per_trace, scopes[number % 10], chance)
+        if len(batch) >= 4000 or number == traces:
+            store.write(batch)
+            batch = []
+    for number in range(1, traces + 1, 4):
+        trace_id = f"{number:032x}"
+        agents = tuple(Agent(name, trace_id) for name in chance.sample(AGENTS, 2))
+        failure = FailureAnnotation(
+            annotation_id=trace_id,
+            trace_id=trace_id,
+            mode=chance.choice(["1.3", "2.4", "3.2"]),
+            category="verification",
+            subcategory="none",
+            classifier="bench",
+        )
+        failures = (failure,) if number % 3 == 0 else ()
+        store.save(Claimed(trace_id, 1), Analysis(agents=agents, failures=failures))
+    while store.claim(0, 0) or store._index_some():
+        pass
+
+
+def _trace(
+    trace_id: str, number: int, size: int, scope: Scope, chance: random.Random
+) -> list[Span]:
+    start = START_NS + number * SECOND
+    spans = []
+    for place in range(size):
+        text = " ".join(chance.choices(WORDS, k=60))
+        spans.append(
+            Span(
+                trace_id,
+                f"{place + 1:016x}",
+                chance.choice(("plan", "search", "chat gpt-4o", "write")),
+                start + place * 1000,
+                start + chance.randrange(SECOND),
+                None if place == 0 else f"{chance.randrange(place) + 1:016x}",
+                status="error" if place == 0 and number % 20 == 0 else "ok",
+                attributes={"agenttrace.input": text, "n": place},
+                scope=scope,
+                kind=chance.choice(("agent", "llm", "tool")),
+                framework=("langgraph", "autogen", "crewai")[number % 3],
+                agent=chance.choice(AGENTS),
+                model="gpt-4o",
+                input=text,
+                tokens_in=place,
+                tokens_out=1,
+            )
+        )
+    return spans
+
+
+def measure(work: Callable[[], Any], times: int = 20) -> float:
+    """Return the 95th percentile of the work's time, in milliseconds."""
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        taken.append((time.perf_counter() - began) * 1000)
+    return statistics.quantiles(taken, n=20)[18]
+
+
+def report(name: str, value: float, unit: str, target: float, **more: Any) -> None:
+    """Print one figure."""
+    print(
+        json.dumps(
+            {"name": name, "value": round(value, 3), "unit": unit, "target": f"<= {target:g}"}
+            | more
+            | {"ok": value <= target}
+        ),
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Fill a store, ask it, report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--traces", type=int, default=20_000)
+    parser.add_argument("--spans", type=int, default=50_000)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(f"sqlite:///{Path(folder) / 'bench.db'}")
+        fill(store, options.traces)
+        queries = {
+            "all": TraceQuery(),
+            "service": TraceQuery(service="service-3"),
+            "framework": TraceQuery(framework="crewai"),
+            "agent": TraceQuery(agent="critic"),
+            "status": TraceQuery(status="error"),
+            "failure": TraceQuery(failure="1.3"),
+            "since": TraceQuery(since_ns=START_NS + options.traces // 2 * SECOND),
+            "text": TraceQuery(q="researcher cite"),
+            "sorted by tokens": TraceQuery(sort="tokens"),
+            "last page": TraceQuery(offset=options.traces - 50),
+        }
+        for name, query in queries.items():
+            report(f"list: {name}, p95", measure(partial(store.traces, query)), "ms", 50)
+        report(
+            "figures of everything, p95", measure(lambda: store.stats(None, None), 5), "ms", 1000
+        )
+        big = "ff" * 16
+        chance = random.Random(2)
+        spans = _trace(big, 1, options.spans, Scope("bench"), chance)
+        for start in range(0, len(spans), 512):
+            store.write(spans[start : start + 512])
+        whole = measure(lambda: store.trace(big), 2)
+        report(
+            f"skeleton of {options.spans} spans",
+            measure(lambda: store.columns(big), 5),
+            "ms",
+            300,
+            baseline=round(whole, 1),
+        )
+        columns = msgspec.json.encode(store.columns(big))
+        report("skeleton, gzip", len(gzip.compress(columns, 5)) / 1e6, "MB", 1)
+        store.close()
+
+
+if __name__ == "__main__":
+    main()
