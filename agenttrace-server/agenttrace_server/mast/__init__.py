@@ -8,12 +8,13 @@ from collections.abc import Iterable
 
 from agenttrace.hookspecs import hookimpl
 from agenttrace.models import Classifier
+from agenttrace_server.mast.classify import modes
 from agenttrace_server.mast.faults import FAULTS
 
-CLASSIFIERS: tuple[Classifier, ...] = (*FAULTS,)
+CLASSIFIERS: tuple[Classifier, ...] = (*FAULTS, modes)
 
 
 @hookimpl
 def agenttrace_classifiers() -> Iterable[Classifier]:
-    """Find operational faults."""
+    """Find MAST's failure modes and operational faults."""
     return CLASSIFIERS

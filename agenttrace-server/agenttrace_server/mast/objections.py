@@ -1,0 +1,116 @@
+"""Objections: what an agent held against another's work, and whether anyone took it up."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from agenttrace.models import USER
+from agenttrace_server.mast.talk import Said, Talk
+
+_OBJECTS: Final = re.compile(
+    r"\bI (?:must |have to |strongly )?(?:object|disagree|reject)\b"
+    r"|\bI (?:do not|don['’]t|cannot|can['’]t|can not) (?:agree|approve|confirm|accept|endorse)\b"
+    r"|(?:^|\n)\W{0,3}(?:REJECTED|NOT APPROVED|CHANGES REQUESTED|OBJECTION|DISAGREE|DISPUTED)\b"
+    r"|\b(?:this|that|it|which|claims?|figures?|numbers?|answers?|results?|conclusions?|totals?"
+    r"|values?|statements?|code|calculations?|plan|draft|report)(?: \w+)? (?:is|are|was|were) "
+    r"(?:simply |clearly |still |also |factually |actually )?"
+    r"(?:wrong|incorrect|not correct|not right|inaccurate|false|unsupported|not supported"
+    r"|inconsistent with|contradicted by|mistaken)\b"
+    r"|\bcontradicts? (?:the|this|that|your|what|our|each)\b|\bconflicts? with (?:the|your|what)\b"
+    r"|\b(?:does|do) ?(?:not|n['’]t) match (?:the|your|what)\b"
+    r"|\bnot [\d.,]*\d ?(?:%|\w+)?\s*[.;,\n]"
+    r"|\b(?:must|needs? to|has to|should) be (?:fixed|corrected|revised|redone|reworked)\b"
+    r"|\bplease (?:fix|correct|revise|redo|rework)\b"
+    r"|\b(?:is|there is|there['’]s) (?:a|an|another) (?:\w+ )?(?:error|mistake|bug|flaw)"
+    r" (?:in|with) (?:the|your|this)\b",
+    re.IGNORECASE,
+)
+"""How people and models say that another's work is not right."""
+
+_UNSAID: Final = re.compile(
+    r"\b(?:no|not|n['’]t|never|nothing|none|without|if|whether|when|unless|in case|would|could|might"
+    r"|my(?: \w+)?|fixed|corrected|previously|had said|said that)\W*(?:\w+\W+){0,2}$",
+    re.IGNORECASE,
+)
+"""What before an objection makes it none: denied, supposed, about oneself, already past."""
+
+_APPROVES: Final = re.compile(
+    r"^\W{0,3}(?:CONFIRMED|APPROVED?|LGTM|ACCEPTED|VERIFIED|PASS(?:ED)?|CORRECT|OK|AGREED)\b"
+    r"|\blooks good\b|\bI (?:fully )?(?:agree|approve|confirm)\b|\bno (?:further )?objections?\b"
+    r"|\ball (?:the )?(?:tests|checks) (?:have )?pass|\b(?:is|are) (?:all )?correct\b",
+    re.IGNORECASE,
+)
+
+_TAKES_UP: Final = re.compile(
+    r"\b(?:right|agree|disagree|correct(?:ed|ion|ing)?|fix|revis|updat|object|reject|adjust|sorry"
+    r"|apolog|thank|concern|feedback|issue|noted|however|despite|although|nevertheless|overrul"
+    r"|re-?check|re-?do|re-?calculat|re-?verif|chang|mistake|error|wrong|critici|critiqu|comment"
+    r"|discrepan|contradict|instead|objection|address|resolve|rather|dispute|suggest|good catch)",
+    re.IGNORECASE,
+)
+"""Words of somebody who goes into what they were told, be it to turn it down."""
+
+
+class Objection(msgspec.Struct, frozen=True):
+    """An objection, where in its text it is, and the next thing one of its hearers said."""
+
+    said: Said
+    start: int
+    end: int
+    reaction: Said | None
+    taken_up: bool
+
+
+def objects(text: str) -> tuple[int, int] | None:
+    """Return where a text objects to another's work, if it does and does not approve first."""
+    if _APPROVES.match(text):
+        return None
+    for found in _OBJECTS.finditer(text[:4000]):
+        asked = text[found.end() : found.end() + 80].split("\n")[0].split(".")[0].endswith("?")
+        if not asked and not _UNSAID.search(text[max(0, found.start() - 40) : found.start()]):
+            return found.start(), found.end()
+    return None
+
+
+def approves(text: str) -> bool:
+    """Say whether a text agrees with what was done, and objects to nothing."""
+    return bool(_APPROVES.search(text[:600])) and objects(text) is None
+
+
+def objections(talk: Talk) -> Iterator[Objection]:
+    """Yield each objection one agent made to what another had said before."""
+    earlier: set[str] = set()
+    for said in talk.said:
+        others = earlier - {said.sender, USER}
+        place = objects(said.text) if said.sender != USER and others else None
+        earlier.add(said.sender)
+        if place and talk.heard_by(said) and said.message.recipient != USER:
+            reaction = talk.reaction(said)
+            yield Objection(said, *place, reaction, _taken_up(talk, said, reaction))
+
+
+def _taken_up(talk: Talk, said: Said, reaction: Said | None) -> bool:
+    """Say whether the reaction goes into the objection, or anyone later uses what was new in it."""
+    if reaction is None:
+        return False
+    new = talk.new_words(said)
+    named = said.sender.lower() in reaction.text.lower()
+    if named or _TAKES_UP.search(reaction.text) or len(new & set(reaction.words)) >= 1:
+        return True
+    for later in talk.after(said):
+        used = new & set(later.words)
+        if len(used) >= 2 or any(word[0].isdigit() for word in used):
+            return True
+        if later.sender == said.sender and later.index > reaction.index and approves(later.text):
+            return True
+    return any(
+        span.start_ns >= said.message.sent_at and _uses(new, span.input or "")
+        for span in talk.tools
+    )
+
+
+def _uses(new: frozenset[str], text: str) -> bool:
+    lowered = text[:2000].lower()
+    return sum(len(word) > 3 and word in lowered for word in new) >= 2

@@ -1,0 +1,167 @@
+"""MAST category 1: what was specified, and done otherwise, again, or without end."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from agenttrace.models import USER, FailureAnnotation
+from agenttrace_server.mast import signs
+from agenttrace_server.mast.finding import quote
+from agenttrace_server.mast.modes import mode_found
+from agenttrace_server.mast.talk import Said, Talk
+
+_FELL_SHORT: Final = re.compile(
+    r"\berror|\bfail|\bunable\b|(?:could|can|did)(?: ?not|n['’]t)\b|timed? ?out|exception"
+    r"|unavailable|try again|not found|no results?\b|incomplete|\bmissing\b|rate limit",
+    re.IGNORECASE,
+)
+_WAITS: Final = re.compile(
+    r"poll|wait|status|sleep|ping|health|progress|screenshot|observe|now\b|time\b|\bnext\b|random"
+    r"|read_?inbox|listen|heartbeat",
+    re.IGNORECASE,
+)
+_PENDING: Final = re.compile(
+    r"\b(?:pending|running|queued|in progress|processing|not ready|still|waiting|scheduled)\b",
+    re.IGNORECASE,
+)
+_LIMIT: Final = re.compile(
+    r"GraphRecursionError|recursion limit|max(?:imum)?[ _](?:number of )?"
+    r"(?:turns?|iterations?|rounds?|steps|consecutive auto.?repl\w+|messages)"
+    r"(?: \(?\d+\)?)?(?: (?:was |has been |have been |were )?(?:reached|exceeded|hit))",
+    re.IGNORECASE,
+)
+_DONE: Final = re.compile(
+    r"\bTERMINATE\b|\bFINAL ANSWER\b|\\boxed\{|<promise>|\btask (?:is|has been|was) (?:now )?"
+    r"(?:complete|finished|done)",
+)
+_EMPTY_TALK: Final = re.compile(
+    r"thank|you['’]re welcome|goodbye|have a (?:great|nice|good)|let me know if|feel free to"
+    r"|glad (?:I|to)|happy to help|TERMINATE|\bcontinue\b|keep (?:going|solving)|anything else",
+    re.IGNORECASE,
+)
+
+
+def step_repetition(talk: Talk) -> Iterator[FailureAnnotation]:
+    """Find work that was given out or done again though it had been done (MAST 1.3).
+
+    Sees a message that says the same to the same agent as an earlier one that was answered, where
+    the second answer brings nothing the first had not. An answer that fell short may be asked for
+    again, and one that differs shows that asking again was of use. What follows from a repetition
+    is part of it: one finding counts them all. Cannot see work repeated in other words.
+    """
+    repeats = talk.repeats
+    again = {later.index for _, later in repeats}
+    for first, later in repeats:
+        sure = _repeated_task(talk, first, later, again)
+        if not sure:
+            continue
+        number = sum(index >= later.index for index in again)
+        follows = f"; {number - 1} more messages repeat after it" if number > 1 else ""
+        yield mode_found(
+            talk.trace,
+            "1.3",
+            message=later.message,
+            agent=later.sender,
+            evidence=quote(later.text),
+            explanation=(
+                f"{later.sender} tells {later.message.recipient} what it had told it before and "
+                f"been answered, and nothing new comes of it{follows}."
+            ),
+            confidence=sure,
+        )
+        return
+
+
+def _repeated_task(talk: Talk, first: Said, later: Said, again: set[int]) -> float:
+    """Return how sure it is that `later` repeats work that `first` had got done."""
+    if len(later.words) < 4 or later.message.recipient == later.sender:
+        return 0.0
+    before, after = talk.answer(first), talk.answer(later)
+    if before is None or before.index > later.index or _FELL_SHORT.search(before.text):
+        return 0.0
+    if after is None:
+        return 0.45
+    return 0.9 if after.index in again else 0.0
+
+
+def repeated_calls(talk: Talk) -> Iterator[FailureAnnotation]:
+    """Find tool calls that one agent makes twice in one run for the same answer (MAST 1.3).
+
+    Sees the same tool with the same input and the same answer again, and no other tool in between
+    that could have changed anything. Waiting for something is no repetition: tools that poll by
+    their name, and answers that say something is still under way, do not count. Errors are faults.
+    """
+    last: dict[str | None, tuple[str, str, str]] = {}
+    seen: set[tuple[str | None, str, str]] = set()
+    for span in talk.tools:
+        run = talk.run_of(span)
+        name = span.tool or span.name
+        did = (name, " ".join((span.input or "").split()), " ".join((span.output or "").split()))
+        same, last[run] = last.get(run) == did, did
+        key = (talk.trace.agent_of(span), did[0], did[1])
+        if (
+            same
+            and key not in seen
+            and len(did[1]) > 2
+            and did[2]
+            and not signs.tool_error(span)
+            and not _WAITS.search(name)
+            and not _PENDING.search(did[2][:400])
+        ):
+            seen.add(key)
+            yield mode_found(
+                talk.trace,
+                "1.3",
+                span=span,
+                evidence=quote(span.input or name),
+                explanation=f"{name} is called again with the same input and answers the same.",
+                confidence=0.75,
+                severity="low",
+            )
+
+
+def unaware_of_the_end(talk: Talk) -> Iterator[FailureAnnotation]:
+    """Find runs that do not see that they should stop (MAST 1.5).
+
+    Sees a run that a limit on its turns or steps cut off, and agents that go on with courtesies or
+    calls to continue after one said that the task was done. Cannot see an end that only the meaning
+    of an answer would tell.
+    """
+    for span in signs.origins(talk.trace):
+        error = signs.error_text(span)
+        if found := _LIMIT.search(error):
+            yield mode_found(
+                talk.trace,
+                "1.5",
+                span=span,
+                evidence=quote(error, found.start(), found.end()),
+                explanation="The run did not come to an end by itself: a limit cut it off.",
+                confidence=0.85,
+                severity="high",
+            )
+            return
+    for said in talk.said:
+        if said.sender == USER or not (found := _DONE.search(said.text)):
+            continue
+        rest = [later for later in talk.after(said) if later.message.recipient != USER]
+        idle = [later for later in rest if _idle(talk, said, later)]
+        if len(rest) >= 3 and len(idle) >= 0.8 * len(rest):
+            yield mode_found(
+                talk.trace,
+                "1.5",
+                message=idle[0].message,
+                agent=idle[0].sender,
+                evidence=quote(said.text, found.start(), found.end()),
+                explanation=(
+                    f"{said.sender} said it was done, and {len(rest)} more messages bring nothing "
+                    "new."
+                ),
+                confidence=0.75,
+            )
+            return
+
+
+def _idle(talk: Talk, done: Said, later: Said) -> bool:
+    if len(later.words) < 40 and (_EMPTY_TALK.search(later.text) or not later.words):
+        return True
+    return not talk.new_words(later)

@@ -1,0 +1,169 @@
+"""Read a run as a conversation: who said what to whom, in words that can be compared."""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Final
+
+from agenttrace.models import USER, Message, Span, Trace
+from agenttrace_server.mast import signs
+
+LONGEST: Final = 6_000
+"""Characters of a text that are compared: what comes after says little more, and costs."""
+
+_WORD: Final = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
+_STOP: Final = frozenset(
+    "a an and are as at be been but by can did do does for from had has have he her his how i if in"
+    " into is it its let may me my no not of on or our out she should so some than that the their"
+    " them then there these they this to too up us was we were what when which who will with would"
+    " you your also all any more about after before over please here just now".split()
+)
+_LOOK_BACK: Final = 12
+
+
+def words(text: str) -> list[str]:
+    """Return the words and numbers of a text, in lower case."""
+    return _WORD.findall(text[:LONGEST].lower())
+
+
+def content_words(text: str) -> frozenset[str]:
+    """Return the words that carry meaning: no function words, no single letters."""
+    found = words(text)
+    return frozenset(w for w in found if w not in _STOP and (len(w) > 2 or w[0].isdigit()))
+
+
+def alike(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Say whether two texts say the same: nine words of ten, and the same numbers."""
+    if one == other:
+        return bool(one)
+    if not one or not other or abs(len(one) - len(other)) > 0.15 * max(len(one), len(other)):
+        return False
+    left, right = set(one), set(other)
+    if {w for w in left if w[0].isdigit()} != {w for w in right if w[0].isdigit()}:
+        return False
+    return len(left & right) >= 0.9 * len(left | right)
+
+
+class Said:
+    """A message and its words."""
+
+    __slots__ = ("hearers", "index", "message", "text", "words")
+
+    def __init__(self, index: int, message: Message) -> None:
+        self.index = index
+        self.message = message
+        self.text = message.content
+        self.words = words(message.content)
+        self.hearers = {message.recipient, *message.audience} - {message.sender, USER}
+
+    @property
+    def sender(self) -> str:
+        """Who said it."""
+        return self.message.sender
+
+
+class Talk:
+    """A trace's messages in order, and what the rules ask of them. Built in linear time."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.said = [Said(index, message) for index, message in enumerate(_once(trace.messages))]
+        self.speakers = {said.sender for said in self.said} - {USER}
+
+    @cached_property
+    def task(self) -> Said | None:
+        """What the user asked for: their first message."""
+        return next((said for said in self.said if said.sender == USER), None)
+
+    @cached_property
+    def final(self) -> Said | None:
+        """The last thing the user got, else the last thing an agent said."""
+        told = [said for said in self.said if said.sender != USER and said.text.strip()]
+        to_user = [said for said in told if said.message.recipient == USER]
+        return (to_user or told or [None])[-1]
+
+    @cached_property
+    def tools(self) -> list[Span]:
+        """The tool calls, each once, in start order."""
+        return list(signs.outermost(self.trace, "tool"))
+
+    @cached_property
+    def ended(self) -> bool:
+        """Say whether the whole run is there and did not end in an error."""
+        roots = [span for span in self.trace.roots if span.parent_id is None and span.end_ns]
+        return bool(roots) and not signs.root_failed(self.trace)
+
+    @cached_property
+    def first_use(self) -> dict[str, int]:
+        """The index of the message in which each word was first used."""
+        first: dict[str, int] = {}
+        for said in self.said:
+            for word in said.words:
+                first.setdefault(word, said.index)
+        return first
+
+    def new_words(self, said: Said) -> frozenset[str]:
+        """Return the telling words nobody had used before this message."""
+        first = self.first_use
+        return frozenset(w for w in content_words(said.text) if first.get(w) == said.index)
+
+    def after(self, said: Said) -> Iterator[Said]:
+        """Yield what was said later."""
+        yield from self.said[said.index + 1 :]
+
+    def heard_by(self, said: Said) -> set[str]:
+        """Return the agents a message reached; everyone where its recipient never speaks."""
+        return said.hearers & self.speakers or self.speakers - {said.sender}
+
+    def reaction(self, said: Said) -> Said | None:
+        """Return what one of those who heard it said next."""
+        hearers = self.heard_by(said)
+        return next((later for later in self.after(said) if later.sender in hearers), None)
+
+    def answer(self, said: Said) -> Said | None:
+        """Return what the recipient of a task said to its sender next."""
+        recipient, sender = said.message.recipient, said.sender
+        for later in self.after(said):
+            if later.sender == recipient and later.message.recipient == sender:
+                return later
+            if later.sender == sender and later.message.recipient == recipient:
+                return None
+        return None
+
+    @cached_property
+    def repeats(self) -> list[tuple[Said, Said]]:
+        """Each message by an agent that says the same to the same as one of its last did."""
+        found = []
+        recent: dict[tuple[str, str], list[Said]] = {}
+        for said in self.said:
+            if said.sender == USER:
+                continue
+            before = recent.setdefault((said.sender, said.message.recipient), [])
+            same = next((b for b in reversed(before) if alike(b.words, said.words)), None)
+            if same is not None:
+                found.append((same, said))
+            before.append(said)
+            del before[:-_LOOK_BACK]
+        return found
+
+    def run_of(self, span: Span) -> str | None:
+        """Return the id of the agent's run that a span lies in."""
+        above = (a for a in self.trace.ancestors(span) if a.kind == "agent")
+        return next((a.span_id for a in above), None)
+
+
+def _once(messages: Sequence[Message]) -> Iterator[Message]:
+    """Yield messages without the copies that one broadcast makes, one for each who hears it."""
+    last: Message | None = None
+    for message in messages:
+        copied = (
+            last is not None
+            and message.sender == last.sender != USER
+            and message.content_hash == last.content_hash
+            and message.span_id == last.span_id
+            and message.sent_at - last.sent_at < 10_000_000
+            and message.recipient != last.recipient
+        )
+        last = message
+        if not copied or message.recipient == USER:
+            yield message

@@ -1,0 +1,134 @@
+"""MAST category 3: checks that are missing, wrong or without consequence."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from agenttrace.models import USER, FailureAnnotation
+from agenttrace_server.mast import signs
+from agenttrace_server.mast.finding import quote
+from agenttrace_server.mast.modes import mode_found
+from agenttrace_server.mast.objections import Objection, approves, objections
+from agenttrace_server.mast.talk import Talk
+
+_CHECKS: Final = re.compile(
+    r"check|verif|confirm|review|validat|\btest|audit|critic|inspect|evaluat|proof-?read|\bqa\b"
+    r"|judge|assert",
+    re.IGNORECASE,
+)
+_ASKED: Final = re.compile(
+    r"\b(?:have|let|ask|get) (?:the |an? |your )?(?P<who>[\w-]+)(?: agent)? (?:to )?"
+    r"(?:confirm|verify|check|review|validate|test|approve)\b"
+    r"|\b(?:verify|double-?check|cross-?check|validate|proof-?read|run (?:the|all|its) tests|test)"
+    r"\b[^.\n]{0,80}\bbefore\b"
+    r"|\bbefore (?:you |it |we )?(?:publish|answer|submit|deliver|send|merg|deploy|finish)\w*\b"
+    r"[^.\n]{0,60}\b(?:verify|check|confirm|validate|test|review)\b",
+    re.IGNORECASE,
+)
+_TESTS_FAILED: Final = re.compile(
+    r"\b[1-9]\d* (?:tests? )?(?:failed|failures?|failing|errors?)\b|^FAILED\b|\bAssertionError\b"
+    r"|^Traceback \(most recent call last\)|\bFAIL: |\bexit(?:ed with)? code:? [1-9]",
+    re.MULTILINE,
+)
+
+
+def published_unverified(talk: Talk) -> Iterator[FailureAnnotation]:
+    """Find results that went out though a check had turned them down (MAST 3.2).
+
+    Sees an agent's objection that nobody took up, after which neither that agent nor another one
+    approved, in a run that ended with an answer. Cannot see a check that was never asked for.
+    """
+    final = talk.final
+    if final is None or not talk.ended:
+        return
+    for objection in _unresolved(talk):
+        if objection.said.index >= final.index or objection.said.sender == final.sender:
+            continue
+        said = objection.said
+        yield mode_found(
+            talk.trace,
+            "3.2",
+            message=final.message,
+            agent=final.sender,
+            evidence=quote(final.text),
+            explanation=(
+                f"The answer goes out though {said.sender}'s last word on it was an objection, "
+                "and nobody checked it again."
+            ),
+            confidence=0.85,
+            severity="high",
+        )
+        return
+
+
+def _unresolved(talk: Talk) -> Iterator[Objection]:
+    last: dict[str, Objection] = {}
+    for objection in objections(talk):
+        last[objection.said.sender] = objection
+    for objection in last.values():
+        later = [said for said in talk.after(objection.said) if said.sender != USER]
+        spoke_again = any(said.sender == objection.said.sender for said in later)
+        if not objection.taken_up and not spoke_again and not any(approves(s.text) for s in later):
+            yield objection
+
+
+def asked_check_missing(talk: Talk) -> Iterator[FailureAnnotation]:
+    """Find results that went out without the check the user had asked for (MAST 3.2).
+
+    Sees a task that names who is to check, or wants a check before the end, in a run in which that
+    agent never ran, or in which no agent, tool or message has to do with checking. Cannot see
+    whether a check that was made was complete.
+    """
+    task, final = talk.task, talk.final
+    if task is None or final is None or not talk.ended or final.index <= task.index:
+        return
+    asked = _ASKED.search(task.text)
+    if asked is None:
+        return
+    who = (asked["who"] or "").lower()
+    agents = {agent.name.lower() for agent in talk.trace.agents}
+    if any(who and who in name for name in agents):
+        return
+    done = [name for name in agents if _CHECKS.search(name)]
+    done += [span.tool or span.name for span in talk.tools if _CHECKS.search(span.tool or "")]
+    said = (s for s in talk.said if s.sender != USER)
+    if done or any(_CHECKS.search(s.text) for s in said):
+        return
+    yield mode_found(
+        talk.trace,
+        "3.2",
+        message=final.message,
+        agent=final.sender,
+        evidence=quote(task.text, asked.start(), asked.end()),
+        explanation="The task asks for a check before the end, and nothing in the run is one.",
+        confidence=0.75,
+        severity="high",
+    )
+
+
+def approved_what_failed(talk: Talk) -> Iterator[FailureAnnotation]:
+    """Find approvals by an agent whose own last test had failed (MAST 3.3).
+
+    Sees an approving message whose sender's last tool call answered with failed tests or an error.
+    Cannot see an approval that is wrong about the matter itself.
+    """
+    calls: dict[str | None, list[tuple[int, str]]] = {}
+    for span in talk.tools:
+        text = signs.tool_error(span) or span.output or ""
+        calls.setdefault(talk.trace.agent_of(span), []).append((span.end_ns, text))
+    for said in talk.said:
+        mine = [text for end, text in calls.get(said.sender, ()) if end <= said.message.sent_at]
+        if not mine or not approves(said.text):
+            continue
+        if failed := _TESTS_FAILED.search(mine[-1][:8000]):
+            yield mode_found(
+                talk.trace,
+                "3.3",
+                message=said.message,
+                agent=said.sender,
+                evidence=quote(mine[-1], failed.start(), failed.end()),
+                explanation=f"{said.sender} approves, and its own last check had failed.",
+                confidence=0.85,
+                severity="high",
+            )
+            return
