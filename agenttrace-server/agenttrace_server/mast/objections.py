@@ -30,8 +30,8 @@ _OBJECTS: Final = re.compile(
 """How people and models say that another's work is not right."""
 
 _UNSAID: Final = re.compile(
-    r"\b(?:no|not|n['’]t|never|nothing|none|without|if|whether|when|unless|in case|would|could|might"
-    r"|my(?: \w+)?|fixed|corrected|previously|had said|said that)\W*(?:\w+\W+){0,2}$",
+    r"\b(?:no|not|n['’]t|never|nothing|none|without|if|whether|when|unless|in case|would|could"
+    r"|might|my(?: \w+)?|fixed|corrected|previously|had said|said that)\W*(?:\w+\W+){0,2}$",
     re.IGNORECASE,
 )
 """What before an objection makes it none: denied, supposed, about oneself, already past."""

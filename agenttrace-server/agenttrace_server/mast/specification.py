@@ -144,7 +144,7 @@ def unaware_of_the_end(talk: Talk) -> Iterator[FailureAnnotation]:
         if said.sender == USER or not (found := _DONE.search(said.text)):
             continue
         rest = [later for later in talk.after(said) if later.message.recipient != USER]
-        idle = [later for later in rest if _idle(talk, said, later)]
+        idle = [later for later in rest if _idle(talk, later)]
         if len(rest) >= 3 and len(idle) >= 0.8 * len(rest):
             yield mode_found(
                 talk.trace,
@@ -161,7 +161,7 @@ def unaware_of_the_end(talk: Talk) -> Iterator[FailureAnnotation]:
             return
 
 
-def _idle(talk: Talk, done: Said, later: Said) -> bool:
+def _idle(talk: Talk, later: Said) -> bool:
     if len(later.words) < 40 and (_EMPTY_TALK.search(later.text) or not later.words):
         return True
     return not talk.new_words(later)

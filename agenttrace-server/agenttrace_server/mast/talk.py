@@ -13,10 +13,13 @@ LONGEST: Final = 6_000
 
 _WORD: Final = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
 _STOP: Final = frozenset(
-    "a an and are as at be been but by can did do does for from had has have he her his how i if in"
-    " into is it its let may me my no not of on or our out she should so some than that the their"
-    " them then there these they this to too up us was we were what when which who will with would"
-    " you your also all any more about after before over please here just now".split()
+    _WORD.findall(
+        "a an and are as at be been but by can did do does for from had has have he her his "
+        "how i if in into is it its let may me my no not of on or our out she should so some "
+        "than that the their them then there these they this to too up us was we were what "
+        "when which who will with would you your also all any more about after before over "
+        "please here just now "
+    )
 )
 _LOOK_BACK: Final = 12
 
@@ -80,7 +83,7 @@ class Talk:
         """The last thing the user got, else the last thing an agent said."""
         told = [said for said in self.said if said.sender != USER and said.text.strip()]
         to_user = [said for said in told if said.message.recipient == USER]
-        return (to_user or told or [None])[-1]
+        return next(reversed(to_user or told), None)
 
     @cached_property
     def tools(self) -> list[Span]:
