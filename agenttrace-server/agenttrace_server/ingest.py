@@ -19,6 +19,7 @@ from agenttrace.models import RawSpan, Span, SpanEvent
 from agenttrace.normalize import normalize
 from agenttrace.plugins import Plugins
 from agenttrace_server.decode.log_event import LogEvent
+from agenttrace_server.prices import priced
 from agenttrace_server.rejected import Rejected
 from agenttrace_server.store import SpanKey, Store
 
@@ -75,7 +76,7 @@ class Ingest:
         """
         self.check_room(len(raws), size)
         # Here and not in the writing thread, so that several requests are worked on at once.
-        return self._put(_Job(normalize(raws, self._plugins), (), size, Future()))
+        return self._put(_Job(self._read(raws), (), size, Future()))
 
     def submit_events(
         self, events: Sequence[LogEvent], size: int = 0
@@ -191,7 +192,10 @@ class Ingest:
         unique = [event for place, event in enumerate(new) if event not in new[:place]]
         events = tuple(sorted((*span.events, *unique), key=lambda event: event.time_ns))
         raw = RawSpan(*(getattr(span, name) for name in RawSpan.__struct_fields__))
-        return normalize([replace(raw, events=events)], self._plugins)[0]
+        return self._read([replace(raw, events=events)])[0]
+
+    def _read(self, raws: Sequence[RawSpan]) -> list[Span]:
+        return priced(normalize(raws, self._plugins))
 
     def _store_all(self, spans: Sequence[Span]) -> list[tuple[SpanKey, str]]:
         """Store the spans; return those that cannot be stored, with why.
