@@ -62,10 +62,12 @@ def _silence(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _goes_where_ours_go(provider: Any) -> bool:
-    if isinstance(provider, trace.ProxyTracerProvider):  # asks the process's provider, once set
-        provider = trace.get_tracer_provider()
     recording = sdk.recording()
     ours = trace.get_tracer_provider() if recording is None else recording.provider
+    if provider is ours:
+        return True
+    if isinstance(provider, trace.ProxyTracerProvider):  # asks the process's provider, once set
+        provider = trace.get_tracer_provider()
     return provider is ours or isinstance(
         provider, (trace.ProxyTracerProvider, trace.NoOpTracerProvider)
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 from autogen_core import FunctionCall, Image
 from autogen_core.models import (
     AssistantMessage,
@@ -11,6 +12,8 @@ from autogen_core.models import (
     SystemMessage,
 )
 
+from agenttrace import payload
+
 Json = dict[str, Any]
 
 
@@ -18,14 +21,23 @@ def of_input(messages: Any) -> Any:
     """Return `gen_ai.input.messages`: role and parts of each message."""
     if not isinstance(messages, Iterable) or isinstance(messages, str):
         return messages
-    return [_message(message) for message in messages]
+    return _text([_message(message) for message in messages])
 
 
-def of_output(result: CreateResult) -> list[Json]:
+def of_output(result: CreateResult) -> Any:
     """Return `gen_ai.output.messages` for what a model answered."""
     parts = [] if result.thought is None else [{"type": "reasoning", "content": result.thought}]
     parts += _parts(result.content)
-    return [{"role": "assistant", "parts": parts, "finish_reason": result.finish_reason}]
+    return _text([{"role": "assistant", "parts": parts, "finish_reason": result.finish_reason}])
+
+
+def _text(messages: list[Any]) -> Any:
+    """JSON, encoded at once, or what is too long for that and has to be cut where it may be."""
+    try:
+        text = msgspec.json.encode(messages).decode()
+    except (TypeError, ValueError, UnicodeError):
+        return messages
+    return text if len(text) <= payload.LIMIT else messages
 
 
 def _message(message: Any) -> Any:

@@ -28,6 +28,7 @@ class TeamRun(Run):
 
     team: Any = None
     conversation: Conversation = field(init=False)
+    dumps: checkpoints.Dumps = field(default_factory=checkpoints.Dumps)
 
 
 def install(patches: Patches, recorder: Recorder) -> None:
@@ -216,7 +217,7 @@ class MemberTurn(watching.Step):
         why_not = None
         state: Any = ""
         try:
-            state = await checkpoints.of_team(run.team)
+            state = await checkpoints.of_team(run.team, run.dumps)
         except Exception as error:  # noqa: BLE001 - an agent's own save_state can fail in any way
             why_not = f"The team's state cannot be saved: {type(error).__name__}: {error}"
         payload.checkpoint(

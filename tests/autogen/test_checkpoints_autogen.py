@@ -89,9 +89,9 @@ async def test_the_state_is_what_the_team_itself_saves(build, run, monkeypatch) 
     saved: list[Any] = []
     cheap = capture.of_team
 
-    async def both(team: Any) -> Any:
+    async def both(team: Any, dumps: Any) -> Any:
         saved.append(json.loads(json.dumps(await team.save_state(), default=str)))
-        return await cheap(team)
+        return await cheap(team, dumps)
 
     monkeypatch.setattr(capture, "of_team", both)
     await build().run(task="go")
