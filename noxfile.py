@@ -151,18 +151,22 @@ def _npm(session: nox.Session, *arguments: str) -> None:
 
 
 def _system_packages(session: nox.Session) -> None:
-    """A browser for the tests: found, or installed where this is Debian and we are root."""
-    if any(map(shutil.which, CHROMIUM)):
+    """A browser and a PostgreSQL: found, or installed where this is Debian and we are root."""
+    missing = [] if any(map(shutil.which, CHROMIUM)) else ["chromium"]
+    if not (shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb"))):
+        missing.append("postgresql")
+    if not missing:
         return
-    command = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
     if shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0:
         quiet = {"DEBIAN_FRONTEND": "noninteractive"}
         session.run_install("apt-get", "update", external=True, env=quiet)
-        session.run_install(*command, external=True, env=quiet)
-    elif shutil.which("apt-get"):
-        session.error(f"The browser tests need Chromium: sudo {' '.join(command)}")
-    else:
-        session.error("The browser tests need Chromium: install it and put it on the PATH")
+        session.run_install(*install, external=True, env=quiet)
+        return
+    how = f"sudo {' '.join(install)}" if shutil.which("apt-get") else "install it"
+    if "chromium" in missing:
+        session.error(f"The browser tests need Chromium on the PATH: {how}")
+    session.warn(f"Without PostgreSQL the store is tested on SQLite alone: {how}")
 
 
 def _built_ui(session: nox.Session) -> None:
