@@ -1,16 +1,14 @@
 """Record the state before every super-step, so that a run can be continued from there."""
 
-import base64
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
-
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from agenttrace import payload
 from agenttrace.serialise import snapshot
+from agenttrace_langgraph import state
 from agenttrace_langgraph.runs import Graph
 
-_serializer = JsonPlusSerializer()
 _ENDED = "The run ended here: nothing is left to run"
 _COORDINATES = ("thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map")
 
@@ -19,8 +17,7 @@ def record(graph: Graph, tasks: Iterable[Any]) -> None:
     """Record the state a graph's loop is in, with the `tasks` it is about to run.
 
     Works without a checkpointer: the loop keeps channels and their versions in memory. The state
-    is a whole LangGraph checkpoint, as its serialiser writes it, so that putting it into any saver
-    and invoking the graph there continues the run; `values` repeats the channels for reading.
+    is a whole LangGraph checkpoint (see `state`): put into any saver, the run continues from it.
     """
     loop = graph.loop
     if not graph.span.is_recording():
@@ -68,35 +65,29 @@ def _value(channel: Any) -> Any:
     return value.copy() if type(value) in (list, dict, set) else value
 
 
-def _serialise(checkpoint: dict[str, Any]) -> dict[str, Any]:
+def _serialise(checkpoint: dict[str, Any]) -> str:
     versions = checkpoint["channel_versions"]
     seen = checkpoint["versions_seen"].items()
-    kind, data = _serializer.dumps_typed(
+    return state.dump(
         {
             **checkpoint,
             "channel_versions": _for_savers(versions),
             "versions_seen": {node: _for_savers(found) for node, found in seen},
         }
     )
-    values = checkpoint["channel_values"]
-    return {
-        "format": "langgraph",
-        "type": kind,
-        "data": base64.b64encode(data).decode(),
-        "values": {name: value for name, value in values.items() if _is_state(name)},
-    }
 
 
 def _for_savers(versions: dict[str, Any]) -> dict[str, Any]:
     """Return channel versions as savers count them; without one, the loop counts in integers."""
     return {
-        name: f"{version:032}.{0:016}" if isinstance(version, int) else version
+        name: _version(version) if isinstance(version, int) else version
         for name, version in versions.items()
     }
 
 
-def _is_state(channel: str) -> bool:
-    return not channel.startswith(("branch:to:", "join:", "__")) or channel == "__root__"
+@lru_cache(1024)
+def _version(count: int) -> str:
+    return f"{count:032}.{0:016}"
 
 
 def _label(graph: Graph, waiting: list[Any]) -> str:

@@ -237,7 +237,15 @@ def _arguments(spoken: Sequence[Utterance]) -> Any:
 
 
 def _identities(value: Any) -> set[Any]:
-    return {u.identity for u in utterances(value) or ()}
+    items = value if isinstance(value, (list, tuple)) else (value,)
+    return {_identity(item) for item in items}
+
+
+def _identity(message: Any) -> Any:
+    if isinstance(message, Mapping):
+        found = _from_mapping(message)
+        return found.identity if found is not None else id(message)
+    return (vars(message).get("id") if _is_langchain(type(message)) else None) or id(message)
 
 
 def _fields(state: Any) -> Mapping[str, Any] | None:

@@ -1,19 +1,26 @@
 """The state before every super-step is recorded, and a run can be continued from it."""
 
-import base64
 import json
+import math
 import operator
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
 from typing import Annotated, Any, TypedDict
+from uuid import UUID
 
 import pytest
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, Overwrite, Send
+from pydantic import BaseModel
 
 from agenttrace.messages import find_checkpoints
 from agenttrace.models import Checkpoint, Trace
+from agenttrace_langgraph import state
 from support.langgraph_apps import team
 from support.recorded import Recorded
 
@@ -45,9 +52,7 @@ def recorded(trace: Trace) -> list[Checkpoint]:
 
 
 def state_of(checkpoint: Checkpoint) -> dict[str, Any]:
-    state = json.loads(checkpoint.state)
-    assert state["format"] == "langgraph"
-    return JsonPlusSerializer().loads_typed((state["type"], base64.b64decode(state["data"])))
+    return state.load(checkpoint.state)
 
 
 def restored(app: Any, checkpoint: Checkpoint) -> Any:
@@ -86,10 +91,6 @@ def test_every_super_step_is_recorded_as_langgraph_keeps_it(run: Recorded, durab
         assert tuple(about["next"]) == snapshot.next
         assert [task["id"] for task in about["tasks"]] == [task.id for task in snapshot.tasks]
         assert about["metadata"]["step"] == snapshot.metadata["step"]
-        # LangGraph shows channels nobody has written yet with their default.
-        assert json.loads(checkpoint.state)["values"] == (
-            snapshot.values if snapshot.metadata["step"] >= 0 else {}
-        )
         ours, theirs = state_of(checkpoint), saver.get_tuple(snapshot.config).checkpoint
         assert {**ours, "ts": None} == {**theirs, "ts": None}
 
@@ -221,10 +222,9 @@ def test_state_changed_in_place_later_is_recorded_as_it_was(run: Recorded) -> No
     graph = StateGraph(Log).add_node("one", append).add_node("two", append)
     graph.add_edge(START, "one").add_edge("one", "two").compile().invoke({"lines": ["first"]})
 
-    values = {c.label: json.loads(c.state)["values"] for c in recorded(run.trace)}
-    assert values["before one"] == {"lines": ["first"]}
-    assert values["before two"] == {"lines": ["first", "more"]}
-    assert state_of(recorded(run.trace)[1])["channel_values"]["lines"] == ["first"]
+    found = {c.label: state_of(c)["channel_values"]["lines"] for c in recorded(run.trace)[1:]}
+    assert found["before one"] == ["first"]
+    assert found["before two"] == ["first", "more"]
 
 
 def test_an_interrupted_run_can_go_back_to_before_the_question(run: Recorded) -> None:
@@ -236,3 +236,63 @@ def test_an_interrupted_run_can_go_back_to_before_the_question(run: Recorded) ->
     assert (last.label, last.resumable) == ("before writer", True)
     assert about["context"] == {"user": "ada"}
     assert about["checkpointer"] is True
+
+
+class Colour(Enum):
+    red = "r"
+
+
+@dataclass
+class Point:
+    x: int
+
+
+class Note(BaseModel):
+    text: str
+    when: datetime
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\x00\xff",
+        float("inf"),
+        {1: "one", 2.5: "two"},
+        {"a", "b"},
+        deque([1, 2]),
+        Decimal("1.5"),
+        UUID(int=7),
+        timedelta(seconds=3),
+        Colour.red,
+        Point(3),
+        Note(text="n", when=datetime(2026, 1, 2, tzinfo=UTC)),
+        [AIMessage("hi", id="1", tool_calls=[{"name": "t", "args": {"a": 1}, "id": "c"}])],
+        Send("node", {"arg": HumanMessage("x", id="2")}),
+        {"$map": "not ours", "$ext": "neither"},
+        2**63,
+        "text with 😀 and \u0000",
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_state_comes_back_as_it_was(value: Any) -> None:
+    checkpoint = {"channel_values": {"value": value}}
+
+    assert state.load(state.dump(checkpoint)) == checkpoint
+
+
+def test_state_is_readable() -> None:
+    text = state.dump({"channel_values": {"messages": [HumanMessage("find me", id="1")]}})
+
+    (message,) = json.loads(text)["checkpoint"]["channel_values"]["messages"]
+    assert message["value"][1] == "HumanMessage"
+    assert message["value"][2]["content"] == "find me"
+
+
+def test_not_a_number_stays_not_a_number() -> None:
+    assert math.isnan(state.load(state.dump({"x": float("nan")}))["x"])
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format":"other"}', "text"])
+def test_other_text_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="Not a recorded LangGraph checkpoint"):
+        state.load(text)

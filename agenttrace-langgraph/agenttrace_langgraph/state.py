@@ -1,0 +1,104 @@
+"""Write a LangGraph checkpoint as JSON that people can read, redact and edit, and read it back.
+
+It is what LangGraph's own serialiser writes, spelled out: MessagePack's extension types, by which
+that names classes and their arguments, become `{"$ext": code, "value": …}`; bytes, NaN, and
+mappings with keys that are no text or hold a `$` get a form of their own. So nothing is lost, a
+message's text stands there as text, and what LangGraph cannot write raises here as it does there.
+"""
+
+import base64
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import ormsgpack
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+FORMAT = "langgraph/1"
+
+_serializer = JsonPlusSerializer()
+_OPTIONS = ormsgpack.OPT_NON_STR_KEYS
+
+
+def dump(checkpoint: Mapping[str, Any]) -> str:
+    """Return a checkpoint as JSON text: `{"format": "langgraph/1", "checkpoint": {…}}`."""
+    kind, data = _serializer.dumps_typed(dict(checkpoint))
+    if kind != "msgpack":
+        raise ValueError(f"LangGraph's serialiser wrote {kind}, which cannot be spelled out")
+    tree = _plain(ormsgpack.unpackb(data, ext_hook=_Extension, option=_OPTIONS))
+    return msgspec.json.encode({"format": FORMAT, "checkpoint": tree}).decode()
+
+
+def load(text: str) -> dict[str, Any]:
+    """Return the checkpoint that `dump` wrote, as LangGraph's savers take it.
+
+    Raises ValueError for any other text. Classes are looked up by LangGraph's serialiser, with the
+    restrictions that has: read only what you trust as you trust the program that recorded it.
+    """
+    try:
+        found = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"Not a recorded LangGraph checkpoint: {error}") from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise ValueError(f"Not a recorded LangGraph checkpoint: its format is not {FORMAT!r}")
+    data = ormsgpack.packb(_packed(found["checkpoint"]), option=_OPTIONS)
+    checkpoint: dict[str, Any] = _serializer.loads_typed(("msgpack", data))
+    return checkpoint
+
+
+class _Extension:
+    """A MessagePack extension value, on its way to JSON; may be a key of a mapping."""
+
+    __slots__ = ("code", "value")
+
+    def __init__(self, code: int, data: bytes) -> None:
+        self.code = code
+        self.value = ormsgpack.unpackb(data, ext_hook=_Extension, option=_OPTIONS)
+
+
+_LEAVES = frozenset({str, int, bool, type(None)})
+
+
+def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind in _LEAVES:
+        return value
+    if kind is dict:
+        if _has_odd_keys(value):
+            return {"$map": [[_plain(key), _plain(item)] for key, item in value.items()]}
+        return {key: item if type(item) in _LEAVES else _plain(item) for key, item in value.items()}
+    if kind is _Extension:
+        return {"$ext": value.code, "value": _plain(value.value)}
+    if kind is list or kind is tuple:
+        return [item if type(item) in _LEAVES else _plain(item) for item in value]
+    if kind is float:
+        return value if math.isfinite(value) else {"$float": repr(value)}
+    if kind is bytes:
+        return {"$bytes": base64.b64encode(value).decode()}
+    raise TypeError(f"MessagePack gave a {kind.__qualname__}")
+
+
+def _has_odd_keys(value: dict[Any, Any]) -> bool:
+    try:
+        return "$" in "".join(value)  # asking each key takes five times as long
+    except TypeError:
+        return True
+
+
+def _packed(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_packed(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 2 and "$ext" in value and "value" in value:
+        inner = ormsgpack.packb(_packed(value["value"]), option=_OPTIONS)
+        return ormsgpack.Ext(value["$ext"], inner)
+    if len(value) == 1:
+        if "$map" in value:
+            return {_packed(key): _packed(item) for key, item in value["$map"]}
+        if "$float" in value:
+            return float(value["$float"])
+        if "$bytes" in value:
+            return base64.b64decode(value["$bytes"])
+    return {key: _packed(item) for key, item in value.items()}
