@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from agenttrace import genai, hookspecs, smolagents
 log = logging.getLogger("agenttrace.plugins")
 
 ENTRY_POINT_GROUP = "agenttrace"
+_CORE = "agenttrace-core"
 
 
 class PluginInfo(msgspec.Struct, frozen=True):
@@ -101,6 +102,7 @@ class Plugins:
 def load_plugins() -> Plugins:
     """Return the built-in plugins and every installed one."""
     plugins = Plugins()
-    plugins.register(genai, "genai", "agenttrace-core")
-    plugins.register(smolagents, "smolagents", "agenttrace-core")
+    for builtin in (genai, smolagents):
+        name = builtin.__name__.rpartition(".")[2]
+        plugins.register(builtin, name, _CORE, version(_CORE))
     return plugins.load()
