@@ -327,6 +327,33 @@ def upgrade() -> None:
                 "content, content='', tokenize='unicode61 remove_diacritics 2')"
             )
         seed_statistics()
+    else:
+        for name in ("span_search", "message_search"):
+            op.execute(f"CREATE TABLE {name} (doc BIGINT PRIMARY KEY, words TSVECTOR NOT NULL)")
+            op.execute(f"CREATE INDEX ix_{name}_words ON {name} USING GIN (words)")
+        if has_timescale():
+            op.execute(
+                "SELECT create_hypertable('spans', 'start_time', "
+                "chunk_time_interval => 86400000000000, create_default_indexes => FALSE)"
+            )
+
+
+def has_timescale() -> bool:
+    """Whether the extension is installed, or can be by this user."""
+    connection = op.get_bind()
+    known = "SELECT count(*) FROM {} WHERE {} = 'timescaledb'"
+    if connection.exec_driver_sql(known.format("pg_extension", "extname")).scalar():
+        return True
+    if not connection.exec_driver_sql(known.format("pg_available_extensions", "name")).scalar():
+        return False
+    attempt = connection.begin_nested()
+    try:
+        connection.exec_driver_sql("CREATE EXTENSION timescaledb")
+    except sa.exc.DBAPIError:
+        attempt.rollback()
+        return False
+    attempt.commit()
+    return True
 
 
 # How many rows a table has and how many of them share an index's first, first two … columns, as in
@@ -387,9 +414,8 @@ def has_fts5() -> bool:
 
 
 def downgrade() -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        op.execute("DROP TABLE IF EXISTS span_search")
-        op.execute("DROP TABLE IF EXISTS message_search")
+    op.execute("DROP TABLE IF EXISTS span_search")
+    op.execute("DROP TABLE IF EXISTS message_search")
     op.drop_table("workers")
     op.drop_index("ix_waiting_events_at", table_name="waiting_events")
     op.drop_table("waiting_events")

@@ -6,13 +6,20 @@ from pathlib import Path
 import pytest
 
 from agenttrace_server.store import Store
-from support.stored import DATABASES, opened
+from support.stored import DATABASES, database, opened
 
 
 @pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The URL of an empty database."""
-    with DATABASES[request.param](tmp_path) as url:
+    """The URL of a database without a trace."""
+    with database(request.param, tmp_path) as url:
+        yield url
+
+
+@pytest.fixture(params=DATABASES)
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without a table."""
+    with database(request.param, tmp_path, empty=True) as url:
         yield url
 
 

@@ -16,21 +16,21 @@ from agenttrace_server.tables import Row
 from support.stored import opened, random_trace, span
 
 
-def test_up_and_down_and_up_again(database_url: str) -> None:
-    assert schema.current(database_url) is None
+def test_up_and_down_and_up_again(empty_database_url: str) -> None:
+    assert schema.current(empty_database_url) is None
 
-    schema.upgrade(database_url)
-    assert schema.current(database_url) == schema.HEAD
-    schema.check(database_url)
-    with opened(database_url) as store:
+    schema.upgrade(empty_database_url)
+    assert schema.current(empty_database_url) == schema.HEAD
+    schema.check(empty_database_url)
+    with opened(empty_database_url) as store:
         store.write(random_trace(1, 5))
 
-    schema.downgrade(database_url)
-    assert schema.current(database_url) is None
-    assert _tables(database_url) <= {"alembic_version"}
+    schema.downgrade(empty_database_url)
+    assert schema.current(empty_database_url) is None
+    assert _tables(empty_database_url) <= {"alembic_version"}
 
-    schema.upgrade(database_url)
-    with opened(database_url) as store:
+    schema.upgrade(empty_database_url)
+    with opened(empty_database_url) as store:
         assert store.traces(TraceQuery()).total == 0
         store.write([span(1)])
 
@@ -44,10 +44,10 @@ def test_the_newest_migration_is_the_one_the_server_needs() -> None:
     assert all(r.message for r in revisions)
 
 
-def test_the_migrations_make_exactly_the_tables_of_the_classes(database_url: str) -> None:
-    schema.upgrade(database_url)
+def test_the_migrations_make_exactly_the_tables_of_the_classes(empty_database_url: str) -> None:
+    schema.upgrade(empty_database_url)
 
-    database = Database(database_url)
+    database = Database(empty_database_url)
     with database.read() as connection:
         context = MigrationContext.configure(
             connection,
@@ -108,16 +108,16 @@ def test_a_failed_migration_leaves_nothing_behind(
     schema.check(url)
 
 
-def test_a_database_without_tables_is_told_what_to_do(database_url: str) -> None:
+def test_a_database_without_tables_is_told_what_to_do(empty_database_url: str) -> None:
     with pytest.raises(SchemaError, match="agenttrace migrate up"):
-        schema.check(database_url)
+        schema.check(empty_database_url)
 
 
-def test_an_unknown_revision_is_refused(database_url: str) -> None:
-    schema.upgrade(database_url)
+def test_an_unknown_revision_is_refused(empty_database_url: str) -> None:
+    schema.upgrade(empty_database_url)
 
     with pytest.raises(SchemaError, match="nonsense"):
-        schema.downgrade(database_url, "nonsense")
+        schema.downgrade(empty_database_url, "nonsense")
 
 
 def _tables(url: str) -> set[str]:

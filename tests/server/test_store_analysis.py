@@ -324,5 +324,6 @@ def test_odd_answers_of_an_analysis_are_kept_too(store: Store) -> None:
 
     store.save(claimed(store), twice)
 
-    assert store.messages(T)[0].content == "a\0b � c"
+    # PostgreSQL's text cannot hold a NUL.
+    assert store.messages(T)[0].content.replace("\0", "�") == "a�b � c"
     assert (len(store.agents(T)), len(store.messages(T)), len(store.failures(T))) == (1, 1, 1)

@@ -10,6 +10,7 @@ from typing import Any
 from agenttrace.models import Scope, Span
 from agenttrace_server.store import Store
 from agenttrace_server.store.sql import open_store
+from support import postgres
 
 START_NS = 1_700_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -80,12 +81,17 @@ def shuffled(spans: Sequence[Span], seed: int) -> list[Span]:
 
 
 @contextmanager
-def sqlite_url(folder: Path) -> Iterator[str]:
-    """The URL of an SQLite database that does not exist yet."""
-    yield f"sqlite:///{folder / 'traces.db'}"
+def database(kind: str, folder: Path, *, empty: bool = False) -> Iterator[str]:
+    """The URL of a database of its own; `empty` if it must not have our tables yet."""
+    if kind == "postgres":
+        with postgres.postgres_url(empty=empty) as url:
+            yield url
+    else:
+        yield f"sqlite:///{folder / 'traces.db'}"
 
 
-DATABASES = {"sqlite": sqlite_url}
+DATABASES = ["sqlite", *(["postgres"] if postgres.is_available() else [])]
+"""The kinds of database that the store's contract is tested on here."""
 
 
 @contextmanager

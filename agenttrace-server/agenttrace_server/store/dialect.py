@@ -27,6 +27,9 @@ class Dialect(Protocol):
     def take(self, connection: Connection, counter: str, count: int) -> int:
         """Take the next `count` numbers of a counter; return the first."""
 
+    def turn(self, connection: Connection) -> None:
+        """Wait until no other transaction writes spans."""
+
     def free(self, query: Select[Any]) -> Select[Any]:
         """Return the query so that it locks its rows and leaves out those locked by others."""
 
@@ -46,5 +49,7 @@ class FullText(Protocol):
     def matches(self, term: str) -> Select[Any]:
         """Return a query for the numbers of the documents that have the term."""
 
-    def look(self, docs: Sequence[Doc], terms: Sequence[str]) -> dict[str, set[int]]:
+    def look(
+        self, connection: Connection, docs: Sequence[Doc], terms: Sequence[str]
+    ) -> dict[str, set[int]]:
         """Return which of these documents, not added, have each term."""

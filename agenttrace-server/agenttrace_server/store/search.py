@@ -125,7 +125,7 @@ class Search:
             return [_like(term.strip('" *')) for term in wanted]
         _, waiting = self.pending(connection, MOST_PENDING)
         trace_ids = {doc[0]: trace_id for doc, trace_id in waiting}
-        aside = self._spans.look([doc for doc, _ in waiting], wanted)
+        aside = self._spans.look(connection, [doc for doc, _ in waiting], wanted)
         conditions = []
         for term in wanted:
             spans = select(BODIES.c.trace_id).where(BODIES.c.body_id.in_(self._spans.matches(term)))

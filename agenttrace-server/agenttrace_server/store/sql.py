@@ -1,10 +1,11 @@
 """The store on SQLite and PostgreSQL: `open_store` gives one."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, select, text
+from msgspec.structs import astuple
+from sqlalchemy import delete, exists, inspect, select, text
 
 from agenttrace.models import (
     Agent,
@@ -36,6 +37,8 @@ from agenttrace_server.store import (
     write,
 )
 from agenttrace_server.store.database import Database
+from agenttrace_server.store.dialect import Dialect, FullText
+from agenttrace_server.store.postgres import PostgresDialect, PostgresFullText
 from agenttrace_server.store.rows import scrubbed
 from agenttrace_server.store.search import MOST_PENDING, Search
 from agenttrace_server.store.sqlite import SqliteDialect, SqliteFullText
@@ -70,12 +73,16 @@ class SqlStore:
     def __init__(self, database: Database, project_id: int = 1) -> None:
         self._database = database
         self._project_id = project_id
-        self._dialect = SqliteDialect()
+        self._dialect: Dialect
+        index: Callable[[str], FullText]
+        if database.is_sqlite:
+            self._dialect, index = SqliteDialect(), SqliteFullText
+        else:
+            self._dialect, index = PostgresDialect(), PostgresFullText
         with database.read() as connection:
-            tables = connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars()
-            full_text = "span_search" in set(tables)
+            full_text = inspect(connection).has_table("span_search")
         self._search = (
-            Search(SqliteFullText("span_search"), SqliteFullText("message_search"))
+            Search(index("span_search"), index("message_search"))
             if full_text
             else Search(None, None)
         )
@@ -232,19 +239,10 @@ class SqlStore:
         with self._database.write() as tx:
             number = self._dialect.take(tx, "rejected", len(refused))
             rows = [
-                {
-                    "rejected_no": number + place,
-                    "project_id": self._project_id,
-                    "at": one.at_ns,
-                    "reason": one.reason,
-                    "service_name": one.service_name,
-                    "trace_id": one.trace_id,
-                    "span_id": one.span_id,
-                    "name": one.name,
-                }
+                (number + place, self._project_id, *astuple(one))
                 for place, one in enumerate(refused)
             ]
-            tx.execute(insert(REJECTED), rows)
+            self._dialect.insert(tx, REJECTED, rows)
             oldest = number + len(refused) - KEPT_REJECTIONS
             tx.execute(delete(REJECTED).where(REJECTED.c.rejected_no < oldest))
 

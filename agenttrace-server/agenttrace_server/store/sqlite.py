@@ -62,6 +62,9 @@ class SqliteDialect:
         ).scalar_one()
         return int(last) - count + 1
 
+    def turn(self, connection: Connection) -> None:
+        """Do nothing: a write transaction locks the whole database."""
+
     def free(self, query: Select[Any]) -> Select[Any]:
         """Return the query as it is: a write transaction locks the whole database."""
         return query
@@ -123,7 +126,12 @@ class SqliteFullText:
         index = lightweight_table(self._name, column("rowid"))
         return select(index.c.rowid).where(literal_column(self._name).op("MATCH")(term))
 
-    def look(self, docs: Sequence[Doc], terms: Sequence[str]) -> dict[str, set[int]]:
+    def look(
+        self,
+        connection: Connection,  # noqa: ARG002 - in memory, so that a reader writes nothing
+        docs: Sequence[Doc],
+        terms: Sequence[str],
+    ) -> dict[str, set[int]]:
         """Return which of these documents, not added, have each term."""
         if not docs:
             return {term: set() for term in terms}

@@ -75,6 +75,7 @@ class Batch:
 
 def write(tx: Connection, dialect: Dialect, search: Search, batch: Batch) -> None:
     """Write what is new of a batch and bring its traces up to date, in the caller's transaction."""
+    dialect.turn(tx)
     states = _states(tx, dialect, batch)
     stored = _stored(tx, dialect, batch, states)
     outdated = [row for key, row in stored.items() if _replaces(tx, batch.incoming[key], row)]
@@ -130,7 +131,8 @@ def _replaces(tx: Connection, incoming: Incoming, row: Sequence[Any]) -> bool:
 def _states(tx: Connection, dialect: Dialect, batch: Batch) -> dict[str, TraceState]:
     listed, item = dialect.each([[trace_id] for trace_id in {key[0] for key in batch.incoming}])
     query = select(TRACES).join(listed, TRACES.c.trace_id == item(0))
-    rows = tx.execute(query.where(TRACES.c.project_id == batch.project_id))
+    query = query.where(TRACES.c.project_id == batch.project_id).order_by(TRACES.c.trace_id)
+    rows = tx.execute(dialect.locked(query))
     return {row.trace_id: TraceState(*row) for row in rows}
 
 

@@ -1,0 +1,161 @@
+"""What PostgreSQL does its own way."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy import table as lightweight_table
+from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import JSONB
+
+from agenttrace_server.store.dialect import Doc
+
+_WRITERS = 0x6167656E74  # any number will do: the key of the lock that writers take in turn
+_MOST_CHARACTERS = 200_000
+"""Of one document: PostgreSQL refuses more than a megabyte of words."""
+_NO_WORD = re.compile(r"[\W_]+")
+
+
+class PostgresDialect:
+    """The `Dialect` of PostgreSQL."""
+
+    def insert(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert whole rows, in the table's order of columns, none of which is there."""
+        if not rows:
+            return
+        columns = ", ".join(c.name for c in table.c)
+        driver: Any = connection.connection.driver_connection
+        with (
+            driver.cursor() as cursor,
+            cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN") as copy,
+        ):
+            for row in rows:
+                copy.write_row(_clean(row))
+
+    def add(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert the rows whose key is not there yet."""
+        _execute_many(connection, table, rows, "ON CONFLICT DO NOTHING")
+
+    def put(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert whole rows; one whose primary key is there replaces that row."""
+        key = [c.name for c in table.primary_key]
+        changes = ", ".join(f"{c.name}=excluded.{c.name}" for c in table.c if c.name not in key)
+        tail = f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
+        _execute_many(connection, table, rows, tail)
+
+    def each(self, values: Iterable[Any]) -> tuple[Any, Callable[[int], ColumnElement[str]]]:
+        """Return a table of the given lists of text, and how to say its nth column."""
+        text: BindParameter[str] = bindparam(None, msgspec.json.encode(list(values)).decode())
+        elements = func.jsonb_array_elements(cast(text, JSONB))
+        listed = elements.table_valued(column("value", JSONB)).render_derived(name="listed")
+        return listed, lambda n: listed.c.value[n].astext
+
+    def take(self, connection: Connection, counter: str, count: int) -> int:
+        """Take the next `count` numbers of a counter; return the first.
+
+        The counter's row stays locked until the commit, so numbers become visible in order.
+        """
+        last = connection.exec_driver_sql(
+            "UPDATE counters SET value = value + %s WHERE name = %s RETURNING value",
+            (count, counter),
+        ).scalar_one()
+        return int(last) - count + 1
+
+    def turn(self, connection: Connection) -> None:
+        """Wait until no other transaction writes spans: counts are read first, then written."""
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_WRITERS,))
+
+    def free(self, query: Select[Any]) -> Select[Any]:
+        """Return the query so that it locks its rows and leaves out those locked by others."""
+        return query.with_for_update(skip_locked=True)
+
+    def locked(self, query: Select[Any]) -> Select[Any]:
+        """Return the query so that it locks its rows, after others have let go of them."""
+        return query.with_for_update()
+
+
+def _execute_many(
+    connection: Connection, table: Table, rows: Sequence[Sequence[Any]], tail: str
+) -> None:
+    if rows:
+        columns = ", ".join(c.name for c in table.c)
+        marks = ", ".join(["%s"] * len(table.c))
+        statement = f"INSERT INTO {table.name} ({columns}) VALUES ({marks}) {tail}"
+        connection.exec_driver_sql(statement, [_clean(row) for row in rows])
+
+
+def _clean(row: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the row without NUL characters, which PostgreSQL's text cannot hold."""
+    return tuple([v.replace("\0", "\ufffd") if type(v) is str and "\0" in v else v for v in row])
+
+
+class PostgresFullText:
+    """The `FullText` of PostgreSQL: a table of word vectors with a GIN index."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def add(self, connection: Connection, docs: Sequence[Doc]) -> None:
+        """Make documents findable."""
+        if docs:
+            connection.exec_driver_sql(
+                f"INSERT INTO {self._name} (doc, words) VALUES (%s, to_tsvector('simple', %s))",
+                [(number, _words(text)[:_MOST_CHARACTERS]) for number, text in docs],
+            )
+
+    def remove(self, connection: Connection, docs: Sequence[Doc]) -> None:
+        """Forget documents."""
+        if docs:
+            connection.execute(
+                sql(f"DELETE FROM {self._name} WHERE doc = ANY(:numbers)"),
+                {"numbers": [number for number, _ in docs]},
+            )
+
+    def matches(self, term: str) -> Select[Any]:
+        """Return a query for the numbers of the documents that have the term."""
+        index = lightweight_table(self._name, column("doc"), column("words"))
+        return select(index.c.doc).where(index.c.words.op("@@")(_query(term)))
+
+    def look(
+        self, connection: Connection, docs: Sequence[Doc], terms: Sequence[str]
+    ) -> dict[str, set[int]]:
+        """Return which of these documents, not added, have each term."""
+        found: dict[str, set[int]] = {term: set() for term in terms}
+        for number, text in docs if terms else ():
+            vector = func.to_tsvector("simple", literal(_words(text)[:_MOST_CHARACTERS]))
+            answers = connection.execute(select(*(vector.op("@@")(_query(t)) for t in terms))).one()
+            for term, has in zip(terms, answers, strict=True):
+                if has:
+                    found[term].add(number)
+        return found
+
+
+def _words(text: str) -> str:
+    """Return the text as plain words in lower case without accents, so that all is cut alike."""
+    if not text.isascii():
+        parts = unicodedata.normalize("NFKD", text)
+        text = "".join(char for char in parts if not unicodedata.combining(char))
+    return _NO_WORD.sub(" ", text).lower()
+
+
+def _query(term: str) -> ColumnElement[Any]:
+    """Return the tsquery of a term, which is `"words"` or, for a beginning, `"words" *`."""
+    words = _words(term.removesuffix(" *")).split()
+    if term.endswith(" *"):
+        words[-1] += ":*"
+    return func.to_tsquery("simple", " <-> ".join(words))
