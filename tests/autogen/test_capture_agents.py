@@ -20,6 +20,7 @@ from autogen_core.models import RequestUsage, SystemMessage, UserMessage
 from autogen_core.tools import StaticWorkbench
 from autogen_ext.models.replay import ReplayChatCompletionClient
 
+import agenttrace
 from agenttrace_autogen.capture import INSTRUMENTOR
 from support.autogen_apps import INFO, add, agent, calls, model, says
 from support.recorded import causes, orphans, recorded, said, tree
@@ -320,6 +321,29 @@ async def test_a_run_inside_a_users_span_joins_that_trace(run) -> None:
         "    chat",
     ]
     assert orphans(run.trace) == []
+
+
+def test_what_a_tool_does_in_a_thread_belongs_to_the_tool() -> None:
+    """AutoGen runs plain functions in threads, which start without a context."""
+    from agenttrace.testing import InMemoryExporter
+
+    def ask_colleague() -> str:
+        """asks somebody else"""
+        return asyncio.run(agent("colleague", "yes").run(task="ok?")).messages[-1].content
+
+    exporter = InMemoryExporter()
+    agenttrace.instrument(exporter=exporter, frameworks="autogen")
+    try:
+        asyncio.run(agent("solo", calls("ask_colleague"), tools=[ask_colleague]).run(task="go"))
+    finally:
+        agenttrace.uninstrument()
+
+    [trace] = exporter.traces()
+    assert tree(trace)[2:4] == ["  execute_tool ask_colleague", "    invoke_agent colleague"]
+    assert said(trace)[1:3] == [
+        ("solo", "colleague", "task", "ok?"),
+        ("colleague", "solo", "result", "yes"),
+    ]
 
 
 async def test_an_agent_of_another_framework_is_the_caller(run) -> None:
