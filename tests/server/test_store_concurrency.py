@@ -35,6 +35,25 @@ def test_threads_that_write_one_trace_leave_exact_counts(store: Store) -> None:
     assert several.error_count == len(recounted)
 
 
+def test_stores_that_write_one_trace_leave_exact_counts(store: Store, database_url: str) -> None:
+    spans = random_trace(1, 120)
+
+    def write(part: int) -> None:
+        with opened(database_url) as own:
+            for start in range(part, 120, 20):
+                own.write(spans[start : start + 30])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, (0, 5, 10, 15)))
+    store.write(spans)
+
+    several = store.summary(trace_id(1))
+    assert several is not None
+    assert several.span_count == 120
+    assert several.error_count == sum(s.status == "error" for s in spans)
+    assert len(store.trace(trace_id(1)).spans) == 120  # type: ignore[union-attr]
+
+
 def test_reading_never_waits_for_writing_nor_sees_half_of_it(store: Store) -> None:
     stop = threading.Event()
     seen: list[int] = []

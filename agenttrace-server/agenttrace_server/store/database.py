@@ -35,11 +35,15 @@ class Database:
     def __init__(self, database_url: str, read_url: str | None = None) -> None:
         self.url = _checked(database_url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._errors: tuple[type[Exception], ...] = (exc.SQLAlchemyError, sqlite3.Error)
         if self.is_sqlite:
             _make_folder(self.url)
             self.writer = _sqlite_engine(self.url, writes=True)
             self.reader = _sqlite_engine(self.url, writes=False)
         else:
+            from psycopg import Error  # costs a third of a second to import
+
+            self._errors += (Error,)
             self.writer = _postgres_engine(self.url)
             self.reader = _postgres_engine(_checked(read_url)) if read_url else self.writer
         self._writing = threading.Lock()
@@ -78,7 +82,7 @@ class Database:
     def _available(self) -> Iterator[None]:
         try:
             yield
-        except (exc.SQLAlchemyError, sqlite3.Error) as error:
+        except self._errors as error:
             if reason := _why_away(error):
                 raise StoreUnavailable(f"Cannot use {self._name()}: {reason}") from error
             raise
@@ -171,6 +175,8 @@ def _why_away(error: BaseException) -> str | None:
     if isinstance(cause, sqlite3.Error):
         code = getattr(cause, "sqlite_errorcode", None)
         return _SQLITE_AWAY.get(code & 0xFF) if code is not None else None
-    if isinstance(error, exc.OperationalError | exc.InterfaceError):
+    # Both the wrapped errors and the driver's own, as COPY raises them, have these names.
+    names = {kind.__name__ for kind in type(cause).__mro__}
+    if names & {"OperationalError", "InterfaceError", "ReadOnlySqlTransaction"}:
         return str(cause).strip().split("\n")[0] or type(cause).__name__
     return None

@@ -1,0 +1,104 @@
+"""PostgreSQL's own ways of being away."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from agenttrace.errors import StoreUnavailable
+from agenttrace_server.store import TraceQuery, schema
+from agenttrace_server.store.sql import SqlStore, open_store
+from support import postgres
+from support.stored import random_trace, span, trace_id
+
+if not postgres.is_available():
+    pytest.skip("PostgreSQL is not installed here", allow_module_level=True)
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with postgres.postgres_url() as url:
+        yield url
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[SqlStore]:
+    store = open_store(url)
+    yield store
+    store.close()
+
+
+def cut_connections(store: SqlStore) -> None:
+    """End every connection to the database but one's own, as a restart does."""
+    with store._database.writer.connect() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def test_a_restart_of_the_database_is_survived(store: SqlStore) -> None:
+    store.write([span(1)])
+    store.summary(trace_id())
+    cut_connections(store)
+
+    store.write([span(2, 1)])
+
+    assert store.summary(trace_id()).span_count == 2  # type: ignore[union-attr]
+
+
+def test_a_connection_that_breaks_in_the_middle_stores_nothing(store: SqlStore, url: str) -> None:
+    other = open_store(url)
+    with pytest.raises(StoreUnavailable, match="terminat"):
+        _break_in_the_middle(store, other)
+
+    other.close()
+    assert store.cursor() == 0
+    store.write([span(1)])
+
+
+def _break_in_the_middle(store: SqlStore, other: SqlStore) -> None:
+    with store._database.write() as tx:
+        tx.exec_driver_sql("UPDATE counters SET value = value + 100 WHERE name = 'cursor'")
+        cut_connections(other)
+        tx.exec_driver_sql("SELECT 1")
+
+
+def test_a_database_that_may_only_be_read_is_unavailable_for_writing(store: SqlStore) -> None:
+    store.write([span(1)])
+    with store._database.writer.begin() as connection:
+        name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    cut_connections(store)
+    store._database.writer.dispose()
+
+    with pytest.raises(StoreUnavailable, match="read-only"):
+        store.write([span(2, 1)])
+    assert store.traces(TraceQuery()).total == 1
+
+
+def test_queries_go_to_the_replica_that_is_named(url: str) -> None:
+    with postgres.postgres_url() as replica:
+        store = open_store(url, read_url=replica)
+        store.write([span(1)])
+
+        assert store.traces(TraceQuery()).total == 0
+        store.close()
+
+
+def test_a_nul_in_a_name_costs_the_nul(store: SqlStore) -> None:
+    store.write([span(1, name="a\0b", input="c\0d", attributes={"x": "e\0f"})])
+
+    (kept,) = store.trace(trace_id()).spans  # type: ignore[union-attr]
+    assert (kept.name, kept.input, kept.attributes) == ("a\ufffdb", "c\0d", {"x": "e\0f"})
+
+
+def test_going_down_takes_everything_away() -> None:
+    with postgres.postgres_url(empty=True) as url:
+        schema.upgrade(url)
+        store = open_store(url)
+        store.write(random_trace(1, 50))
+        store.close()
+
+        schema.downgrade(url)
+
+        assert schema.current(url) is None
