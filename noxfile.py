@@ -170,7 +170,7 @@ def _system_packages(session: nox.Session) -> None:
 
 
 def _built_ui(session: nox.Session) -> None:
-    """Build the UI if it is missing or older than its sources."""
+    """Install the UI's packages and build it, where either is missing or old."""
     session.run("python", "-m", "agenttrace_server.ui_build")
 
 

@@ -87,19 +87,29 @@ def build(
     progress is seen as it happens. Where another process builds at the same time, this one waits
     and uses its result. Raises `UIBuildError`.
     """
-    if problem := missing_node():
-        raise UIBuildError(problem)
     with _alone(ui, say):
         wanted = source_hash(ui)
         if is_current(ui, static):
             return
-        if not _packages_installed(ui):
-            say("Installing the UI's packages (npm ci, about half a minute the first time) …")
-            _npm(ui, output, "ci", "--include=dev", "--no-audit", "--no-fund", "--prefer-offline")
+        _install(ui, say, output)
         say("Building the UI (npm run build) …")
         _npm(ui, output, "run", "build", "--", "--outDir=dist", "--emptyOutDir")
         _publish(ui / "dist", static, wanted)
         say(f"The UI is built in {static}")
+
+
+def install_packages(ui: Path, *, say: Callable[[str], None], output: Any = None) -> None:
+    """Install exactly the locked packages, unless they are. Raises `UIBuildError`."""
+    with _alone(ui, say):
+        _install(ui, say, output)
+
+
+def _install(ui: Path, say: Callable[[str], None], output: Any) -> None:
+    if problem := missing_node():
+        raise UIBuildError(problem)
+    if not _packages_installed(ui):
+        say("Installing the UI's packages (npm ci, about half a minute the first time) …")
+        _npm(ui, output, "ci", "--include=dev", "--no-audit", "--no-fund", "--prefer-offline")
 
 
 def _sources(ui: Path) -> Iterator[Path]:
@@ -171,11 +181,12 @@ def _alone(ui: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _main() -> int:
-    """`python -m agenttrace_server.ui_build`: build what is missing or stale in a checkout."""
+    """`python -m agenttrace_server.ui_build`: have the packages and a current build."""
     ui = source_folder()
-    if ui is None or is_current(ui):
+    if ui is None:
         return 0
     try:
+        install_packages(ui, say=_tell, output=sys.stderr)
         build(ui, say=_tell, output=sys.stderr)
     except UIBuildError as error:
         _tell(f"error: {error}")
