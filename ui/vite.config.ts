@@ -27,7 +27,8 @@ export default defineConfig({
   },
   server: { proxy: { '/api': { target: server, ws: true }, '/v1': server, '/health': server } },
   test: {
-    environment: 'jsdom',
+    // Tests that need a page say so: `// @vitest-environment jsdom`.
+    environment: 'node',
     setupFiles: ['./src/test-setup.ts'],
     include: ['src/**/*.test.{ts,tsx}'],
   },

@@ -357,7 +357,7 @@ export interface paths {
         };
         /**
          * Export Trace
-         * @description Return every span of the trace as it was received; `POST /v1/traces` takes it back.
+         * @description Return every span of the trace; OTLP loses nothing, and `POST /v1/traces` takes it back.
          */
         get: operations["exportTrace"];
         put?: never;
@@ -1530,7 +1530,7 @@ export interface operations {
                 q?: string | null;
                 /** @description Started at this time or later */
                 since?: string | null;
-                /** @description Started at this time or earlier */
+                /** @description Started before this time */
                 until?: string | null;
                 /** @description A leading - sorts downwards */
                 sort?: "start" | "duration" | "spans" | "messages" | "failures" | "tokens" | "cost" | "-start" | "-duration" | "-spans" | "-messages" | "-failures" | "-tokens" | "-cost";
@@ -2436,7 +2436,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description The file's format */
-                format?: "otlp" | "otlp-protobuf";
+                format?: "otlp" | "otlp-protobuf" | "jaeger" | "zipkin";
             };
             header?: never;
             path: {
@@ -2509,7 +2509,7 @@ export interface operations {
             query?: {
                 /** @description Started at this time or later */
                 since?: string | null;
-                /** @description Started at this time or earlier */
+                /** @description Started before this time */
                 until?: string | null;
             };
             header?: never;

@@ -13,7 +13,7 @@ import { Popover } from '@/shared/ui/Popover'
 import { StatusBadge } from '@/shared/ui/status'
 import { toast } from '@/shared/ui/toast'
 import { useTraceView } from './context'
-import { codeOf, nameOf } from './failures/model'
+import { codeOf, nameOf } from '@/shared/failureNames'
 import type { TraceData } from './model'
 import { decisiveFailure, NOTHING, targetOf } from './model'
 
@@ -48,8 +48,10 @@ export function Header({ data, live }: { data: TraceData; live: boolean }) {
         {summary.status === 'running' && live && <span className="hidden text-xs text-ok sm:inline">Live</span>}
         <Actions data={data} />
       </div>
-      <div className="mt-2 flex flex-wrap items-center gap-x-6 gap-y-1.5">
-        <Verdict data={data} />
+      <div className="mt-1.5 flex flex-wrap items-center gap-x-6 gap-y-1.5">
+        <div role="group" aria-label="Outcome" className="max-w-full min-w-0">
+          <Verdict data={data} />
+        </div>
         <dl className="tabular flex flex-wrap items-baseline gap-x-5 gap-y-1 text-xs">
           <Figure name="Duration" value={duration(summary.duration_ms * 1000)} />
           <Figure name="Agents" value={count(data.agents.length)} />
@@ -66,6 +68,7 @@ export function Header({ data, live }: { data: TraceData; live: boolean }) {
           <Figure name="Tokens" value={<span title={`${summary.tokens_in.toLocaleString()} in, ${summary.tokens_out.toLocaleString()} out, counted once on model calls`}>{count(summary.tokens_in + summary.tokens_out)}</span>} />
           {summary.cost_usd !== null && <Figure name="Cost" value={cost(summary.cost_usd)} />}
           <Figure
+            roomy
             name="Started"
             value={
               <time dateTime={summary.start_time} title={moment(Date.parse(summary.start_time))}>
@@ -73,16 +76,16 @@ export function Header({ data, live }: { data: TraceData; live: boolean }) {
               </time>
             }
           />
-          <Figure name="Service" value={<span className="inline-block max-w-36 truncate align-bottom">{summary.service_name}</span>} />
+          <Figure roomy name="Service" value={<span className="inline-block max-w-36 truncate align-bottom">{summary.service_name}</span>} />
         </dl>
       </div>
     </header>
   )
 }
 
-function Figure({ name, value }: { name: string; value: ReactNode }) {
+function Figure({ name, value, roomy = false }: { name: string; value: ReactNode; roomy?: boolean }) {
   return (
-    <div className="flex items-baseline gap-1.5">
+    <div className={roomy ? 'hidden items-baseline gap-1.5 sm:flex' : 'flex items-baseline gap-1.5'}>
       <dt className="text-faint">{name}</dt>
       <dd className="font-medium">{value}</dd>
     </div>

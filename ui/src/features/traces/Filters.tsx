@@ -4,12 +4,14 @@ import type { Ref } from 'react'
 import { useEffect, useState } from 'react'
 import { useNavigate } from 'react-router'
 import { useStats } from '@/api/queries'
+import { codeOf, filterOf, nameOf } from '@/shared/failureNames'
+import { PERIODS } from '@/shared/period'
 import { usePreference } from '@/shared/preferences'
 import { Button, IconButton, Segments, Select } from '@/shared/ui/basics'
 import { Popover } from '@/shared/ui/Popover'
 import { COLUMNS } from './columns'
 import type { Filter } from './model'
-import { isFiltered, PERIODS, viewOf } from './model'
+import { isFiltered, viewOf } from './model'
 
 type Change = (key: Filter, value: string | null, replace?: boolean) => void
 
@@ -20,11 +22,11 @@ export function Filters({ params, change, searchRef }: { params: URLSearchParams
     <Select label={label} any={any} value={params.get(key) ?? ''} options={options} onChange={(value) => { change(key, value) }} />
   )
   const modes = (stats.data?.failure_modes ?? []).map((m) => ({
-    value: /^\d/.test(m.mode) ? m.mode : m.subcategory || m.mode,
-    label: `${/^\d/.test(m.mode) ? `${m.mode} ` : ''}${(m.subcategory || m.mode).replaceAll('_', ' ')} (${String(m.traces)})`,
+    value: filterOf(m),
+    label: `${[codeOf(m), nameOf(m)].filter(Boolean).join(' ')} (${String(m.traces)})`,
   }))
   return (
-    <div role="search" aria-label="Filter traces" className="flex shrink-0 flex-wrap items-center gap-2 px-5 pb-3">
+    <div role="search" aria-label="Filter traces" className="flex shrink-0 items-center gap-2 overflow-x-auto px-5 pb-3 sm:flex-wrap sm:overflow-visible">
       <SearchBox key={params.get('q') ?? ''} value={params.get('q') ?? ''} onChange={(value) => { change('q', value, true) }} inputRef={searchRef} />
       <Segments
         label="Status"
@@ -43,7 +45,7 @@ export function Filters({ params, change, searchRef }: { params: URLSearchParams
       {select('framework', 'Framework', 'Any framework', names(stats.data?.frameworks, 'framework'))}
       {select('service', 'Service', 'Any service', names(stats.data?.services, 'service'))}
       {isFiltered(params) && <ClearButton />}
-      <span className="ml-auto flex gap-1">
+      <span className="ml-auto hidden gap-1 sm:flex">
         <SavedViews params={params} />
         <ColumnChoice />
       </span>

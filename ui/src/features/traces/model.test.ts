@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { isFiltered, nextSort, queryOf, sinceOf, viewOf, withParam } from './model'
+import { sinceOf } from '@/shared/period'
+import { isFiltered, nextSort, queryOf, viewOf, withParam } from './model'
 
 const NOW = Date.parse('2026-03-01T12:34:56.789Z')
 const params = (text: string) => new URLSearchParams(text)

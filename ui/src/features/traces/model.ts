@@ -1,29 +1,14 @@
 /** The list's filters as they stand in the address, and what is asked of the server for them. */
 import type { TraceQuery } from '@/api/types'
+import { sinceOf } from '@/shared/period'
 
 export const PAGE_SIZES = [25, 50, 100, 200] as const
 export const FILTERS = ['q', 'status', 'service', 'framework', 'agent', 'failure', 'since', 'until'] as const
 export type Filter = (typeof FILTERS)[number]
 
-export const PERIODS = [
-  { value: '15m', label: 'Last 15 minutes', minutes: 15 },
-  { value: '1h', label: 'Last hour', minutes: 60 },
-  { value: '24h', label: 'Last 24 hours', minutes: 24 * 60 },
-  { value: '7d', label: 'Last 7 days', minutes: 7 * 24 * 60 },
-  { value: '30d', label: 'Last 30 days', minutes: 30 * 24 * 60 },
-] as const
-
 export type Sort = NonNullable<TraceQuery['sort']>
 
 const SORTS: readonly string[] = ['start', 'duration', 'spans', 'messages', 'failures', 'tokens', 'cost']
-
-/** A period's name becomes a moment, cut to the minute so that the same minute asks the same question. */
-export function sinceOf(value: string | null, now: number): string | undefined {
-  if (!value) return undefined
-  const period = PERIODS.find((p) => p.value === value)
-  if (!period) return value
-  return new Date(Math.floor(now / 60_000) * 60_000 - period.minutes * 60_000).toISOString()
-}
 
 /** What to ask the server for. Unknown or broken values in the address are left out. */
 export function queryOf(params: URLSearchParams, now: number): TraceQuery {

@@ -17,20 +17,29 @@ export const JsonTree = memo(function JsonTree({ value, depth = 2 }: { value: un
 })
 
 function Node({ name, value, open, root = false }: { name?: string; value: unknown; open: number; root?: boolean }) {
-  if (typeof value === 'object' && value !== null) return <Branch name={name} value={value} open={open} root={root} />
+  if (typeof value === 'object' && value !== null) return <Branch name={name} value={value} open={open} />
+  const inner = typeof value === 'string' ? parsed(value) : null
+  if (inner) return <Branch name={name} value={inner} open={open} quoted />
   return (
-    <div className={clsx('flex gap-1.5', !root && 'pl-4')}>
-      {name !== undefined && <Name name={name} />}
+    <div className={clsx(!root && 'pl-8 -indent-4')}>
+      {name !== undefined && <span className="break-all text-muted">{name}: </span>}
       <Leaf value={value} />
     </div>
   )
 }
 
-function Name({ name }: { name: string }) {
-  return <span className="max-w-[45%] shrink-0 break-all text-muted">{name}:</span>
+/** The object or list that a text holds as JSON; attributes often do. */
+function parsed(text: string): object | null {
+  if (text.length > 500_000 || !/^\s*(\{\s*["}]|\[)/.test(text)) return null
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' ? value : null
+  } catch {
+    return null
+  }
 }
 
-function Branch({ name, value, open, root }: { name?: string; value: object; open: number; root: boolean }) {
+function Branch({ name, value, open, quoted = false }: { name?: string; value: object; open: number; quoted?: boolean }) {
   const [shown, setShown] = useState(open > 0)
   const [limit, setLimit] = useState(STEP)
   const list = Array.isArray(value)
@@ -47,7 +56,9 @@ function Branch({ name, value, open, root }: { name?: string; value: object; ope
       >
         <ChevronRight aria-hidden className={clsx('size-3.5 shrink-0 text-faint transition-transform', shown && 'rotate-90')} />
         <span className="break-all text-muted">{name !== undefined ? `${name}: ` : ''}</span>
-        <span className="text-faint">{summary}</span>
+        <span className="text-faint" title={quoted ? 'JSON inside a text' : undefined}>
+          {quoted ? `“${summary}”` : summary}
+        </span>
         {!shown && !list && (
           <span className="truncate text-faint">
             {entries
@@ -58,7 +69,7 @@ function Branch({ name, value, open, root }: { name?: string; value: object; ope
         )}
       </button>
       {shown && (
-        <div className={clsx('border-l border-line', root ? 'ml-[5px]' : 'ml-[5px]', 'pl-1.5')}>
+        <div className="ml-[5px] border-l border-line pl-1.5">
           {entries.slice(0, limit).map(([key, item]) => (
             <Node key={key} name={key} value={item} open={open - 1} />
           ))}
@@ -88,7 +99,7 @@ function Leaf({ value }: { value: unknown }) {
   }
   const long = value.length > LONG
   return (
-    <span className="min-w-0 whitespace-pre-wrap text-[var(--agent-5)]">
+    <span className="whitespace-pre-wrap text-[var(--agent-5)]">
       {all || !long ? value : `${value.slice(0, LONG)}…`}
       {long && (
         <button type="button" onClick={() => { setAll(!all) }} className="ml-1 text-accent hover:underline">

@@ -11,11 +11,11 @@ import { AgentLink } from '../names'
 import { Section } from './pieces'
 
 export function Summary() {
-  const { data } = useTraceView()
+  const { data, view } = useTraceView()
   const { summary } = data
   return (
     <div className="flex flex-col gap-5">
-      {data.failures.length > 0 ? (
+      {view === 'failures' ? null : data.failures.length > 0 ? (
         <FailureList />
       ) : summary.analysed ? (
         <p className="flex items-center gap-2 rounded-lg bg-ok-soft px-3 py-2 text-ok">

@@ -9,7 +9,7 @@ import { toast } from '@/shared/ui/toast'
 import { useTraceView } from '../context'
 import { targetOf } from '../model'
 import { AgentLink } from '../names'
-import { codeOf, nameOf } from './model'
+import { codeOf, nameOf } from '@/shared/failureNames'
 
 const SEVERITY_TONES = { critical: 'danger', high: 'danger', medium: 'warn', low: 'neutral' } as const
 

@@ -1,6 +1,6 @@
 /** All findings of the trace, with room to read them. */
 import { CircleCheck } from 'lucide-react'
-import { Panel } from '@/shared/ui/Panel'
+import { Panel, PanelTitle } from '@/shared/ui/Panel'
 import { EmptyState } from '@/shared/ui/states'
 import { useTraceView } from '../context'
 import { FailureList } from './FailureList'
@@ -8,7 +8,7 @@ import { FailureList } from './FailureList'
 export function FailuresView() {
   const { data } = useTraceView()
   return (
-    <Panel label="Failures">
+    <Panel label="Failures" bar={<PanelTitle>Failures by category, the worst first</PanelTitle>}>
       <div className="absolute inset-0 overflow-y-auto">
         {data.failures.length ? (
           <div className="mx-auto max-w-3xl px-4 py-4">

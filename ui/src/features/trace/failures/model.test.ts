@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Failure } from '@/api/types'
-import { arrange, codeOf, nameOf, title } from './model'
+import { codeOf, filterOf, nameOf, title } from '@/shared/failureNames'
+import { arrange } from './model'
 
 function failure(changes: Partial<Failure>): Failure {
   return {
@@ -16,6 +17,12 @@ test('the decisive failure comes first, whatever its severity', () => {
   expect(groups.map((g) => g.category)).toEqual(['b', 'a'])
 })
 
+test('the same thing again and again is one kind', () => {
+  const { groups } = arrange([failure({ annotation_id: '1' }), failure({ annotation_id: '2' }), failure({ annotation_id: '3', mode: '1.1' })])
+
+  expect(groups[0]?.kinds.map((k) => [k.name, k.failures.length])).toEqual([['Step repetition', 2], ['Disobeyed task specification', 1]])
+})
+
 test('doubtful and rejected findings are kept apart', () => {
   const sorted = arrange([failure({ confidence: 0.3 }), failure({ review: 'rejected' }), failure({ confidence: 0.3, review: 'confirmed' })])
 
@@ -27,5 +34,6 @@ test('failures have names people know', () => {
   expect(codeOf(failure({}))).toBe('1.3')
   expect(nameOf(failure({ mode: 'tool_error', subcategory: 'tool_error_ignored' }))).toBe('Tool error ignored')
   expect(codeOf(failure({ mode: 'tool_error' }))).toBeNull()
+  expect(filterOf(failure({}))).toBe('1.3')
   expect(title('inter-agent_misalignment')).toBe('Inter agent misalignment')
 })

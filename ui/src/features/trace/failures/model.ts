@@ -1,49 +1,21 @@
 /** Failures as the panel shows them: by category, the decisive one first, the doubtful ones apart. */
 import type { Failure } from '@/api/types'
-
-/** MAST's modes in their own numbering (Cemri et al. 2025, arXiv 2503.13657). */
-const MAST: Record<string, string> = {
-  '1.1': 'Disobeyed task specification',
-  '1.2': 'Disobeyed role specification',
-  '1.3': 'Step repetition',
-  '1.4': 'Loss of conversation history',
-  '1.5': 'Unaware of termination conditions',
-  '2.1': 'Conversation reset',
-  '2.2': 'Failed to ask for clarification',
-  '2.3': 'Task derailment',
-  '2.4': 'Information withholding',
-  '2.5': 'Ignored other agent’s input',
-  '2.6': 'Reasoning–action mismatch',
-  '3.1': 'Premature termination',
-  '3.2': 'No or incomplete verification',
-  '3.3': 'Incorrect verification',
-}
-
-/** What a person calls a mode, a category or a subcategory. */
-export function title(name: string): string {
-  if (MAST[name]) return MAST[name]
-  const words = name.replace(/[_-]+/g, ' ').trim()
-  return words.charAt(0).toUpperCase() + words.slice(1)
-}
-
-/** The name of a failure: MAST's where it has one, else its subcategory. */
-export function nameOf(failure: Failure): string {
-  return MAST[failure.mode] ?? title(failure.subcategory || failure.mode)
-}
-
-/** The code before the name, where the mode has one. */
-export function codeOf(failure: Failure): string | null {
-  return MAST[failure.mode] ? failure.mode : null
-}
+import { nameOf } from '@/shared/failureNames'
 
 const SEVERITIES: readonly Failure['severity'][] = ['critical', 'high', 'medium', 'low']
 
 /** Below this a finding is offered, not shown: a panel that cries wolf is closed for good. */
 export const SURE = 0.5
 
+/** Failures of one kind: the same thing again and again is one thing to the reader. */
+export interface Kind {
+  name: string
+  failures: Failure[]
+}
+
 export interface Group {
   category: string
-  failures: Failure[]
+  kinds: Kind[]
 }
 
 export interface Sorted {
@@ -60,9 +32,12 @@ export function arrange(failures: readonly Failure[]): Sorted {
   const sure = standing.filter(isSure).sort(worse)
   const groups: Group[] = []
   for (const failure of sure) {
-    const group = groups.find((g) => g.category === failure.category)
-    if (group) group.failures.push(failure)
-    else groups.push({ category: failure.category, failures: [failure] })
+    let group = groups.find((g) => g.category === failure.category)
+    if (!group) groups.push((group = { category: failure.category, kinds: [] }))
+    const name = nameOf(failure)
+    const kind = group.kinds.find((k) => k.name === name)
+    if (kind) kind.failures.push(failure)
+    else group.kinds.push({ name, failures: [failure] })
   }
   return { groups, doubtful: standing.filter((f) => !isSure(f)).sort(worse), rejected }
 }

@@ -115,6 +115,7 @@ function Stage({
   const { picture, move } = usePicture(layout, aspect, measure)
   const moved = useRef(false)
 
+  const [dense, setDense] = useState(false)
   const zooming = useRef<ZoomBehavior<SVGSVGElement, unknown> | null>(null)
   useEffect(() => {
     if (!svg.current) return
@@ -124,6 +125,7 @@ function Stage({
       .on('zoom', (event: D3ZoomEvent<SVGSVGElement, unknown>) => {
         if (event.sourceEvent) moved.current = true
         world.current?.setAttribute('transform', event.transform.toString())
+        setDense(event.transform.k < 0.72)
       })
     select(svg.current).call(zooming.current)
   }, [])
@@ -203,7 +205,7 @@ function Stage({
       <svg ref={svg} width={width} height={height} className="block touch-none" role="group" aria-label="Agents and the messages between them" onPointerMove={onPointerMove} onPointerUp={onPointerUp}>
         <g ref={world}>
           {picture && (
-            <Picture picture={picture} data={data} selection={selection} links={links} found={hits} until={until} measure={measure} onSelect={onSelect} onDragNode={onDragNode} />
+            <Picture picture={picture} data={data} selection={selection} links={links} found={hits} until={until} measure={measure} dense={dense} onSelect={onSelect} onDragNode={onDragNode} />
           )}
         </g>
       </svg>

@@ -19,6 +19,8 @@ export interface PictureProps {
   /** How many messages each edge carries up to the chosen moment; null for all of them. */
   until: ReadonlyMap<string, number> | null
   measure: Measure
+  /** Drawn so small that only names would be readable: they get all the room. */
+  dense: boolean
   onSelect: (selection: Selection) => void
   onDragNode: (event: PointerEvent<SVGGElement>, name: string) => void
 }
@@ -109,21 +111,21 @@ function Edge({ placed, dim, selection, until, onSelect }: { placed: PlacedEdge;
   )
 }
 
-function EdgeNumber({ placed, dim, until }: { placed: PlacedEdge; dim: boolean } & PictureProps) {
+function EdgeNumber({ placed, dim, until, dense }: { placed: PlacedEdge; dim: boolean } & PictureProps) {
   const n = countOf({ placed, until })
   if (n === 0) return null
   const { label } = placed
   return (
-    <g pointerEvents="none" opacity={dim ? 0.2 : 1}>
+    <g aria-hidden pointerEvents="none" opacity={dim ? 0.2 : 1}>
       <rect x={label.x - label.width / 2} y={label.y - label.height / 2} width={label.width} height={label.height} rx={label.height / 2} fill="var(--panel)" stroke={edgeColour(placed)} strokeOpacity={0.55} />
-      <text x={label.x} y={label.y} dy="0.35em" textAnchor="middle" fontSize={11} fontWeight={600} fill="var(--text)">
+      <text x={label.x} y={label.y} dy="0.35em" textAnchor="middle" fontSize={dense ? 14 : 11} fontWeight={600} fill="var(--text)">
         {n}
       </text>
     </g>
   )
 }
 
-function Card({ placed, dim, data, selection, links, measure, onSelect, onDragNode }: { placed: PlacedNode; dim: boolean } & PictureProps) {
+function Card({ placed, dim, data, selection, links, measure, dense, onSelect, onDragNode }: { placed: PlacedNode; dim: boolean } & PictureProps) {
   const { node, width, height } = placed
   const chosen = selection.kind === 'agent' && selection.name === node.name
   const near = !chosen && selection.kind !== 'none' && links.agents.has(node.name)
@@ -138,16 +140,16 @@ function Card({ placed, dim, data, selection, links, measure, onSelect, onDragNo
       role="button"
       tabIndex={0}
       data-agent={node.name}
-      aria-label={[`${user ? 'User' : `Agent ${node.name}`}: ${plural(node.messages_out, 'message')} sent, ${String(node.messages_in)} received`, ...marks].join(', ')}
       aria-pressed={chosen}
       transform={`translate(${String(placed.x)},${String(placed.y)})`}
       onClick={select}
       onKeyDown={press(select)}
       onPointerDown={(event) => { onDragNode(event, node.name) }}
       className="group cursor-pointer outline-none"
-      opacity={dim ? 0.28 : 1}
+      opacity={dim ? 0.38 : 1}
     >
-      <title>{[node.name, node.role].filter(Boolean).join(' — ')}</title>
+      {/* The name for screen readers too: an aria-label would have to repeat every letter that is drawn. */}
+      <title>{[`${user ? 'User' : `Agent ${node.name}`}: ${plural(node.messages_out, 'message')} sent, ${String(node.messages_in)} received`, ...marks].join(', ')}</title>
       <rect
         x={-width / 2}
         y={-height / 2}
@@ -160,16 +162,27 @@ function Card({ placed, dim, data, selection, links, measure, onSelect, onDragNo
         strokeDasharray={user ? '4 3' : undefined}
         className="group-hover:fill-hover group-focus-visible:stroke-accent"
       />
-      <rect x={-width / 2 + 9} y={-11} width={22} height={22} rx={6} fill="none" stroke={colour} strokeWidth={1.75} />
-      <text x={-width / 2 + 20} dy="0.36em" textAnchor="middle" fontSize={12} fontWeight={700} fill={colour}>
-        {node.name.trim().charAt(0).toUpperCase() || '?'}
-      </text>
-      <text x={-width / 2 + 39} y={-3.5} fontSize={12.5} fontWeight={600} fill="var(--text)">
-        {fit(node.name, width - 48, measure)}
-      </text>
-      <text x={-width / 2 + 39} y={12} fontSize={10.5} fill="var(--muted)">
-        {small}
-      </text>
+      {dense ? (
+        <g aria-hidden>
+          <rect x={-width / 2 + 7} y={-13} width={5} height={26} rx={2.5} fill={colour} />
+          <text x={-width / 2 + 20} dy="0.35em" fontSize={17.5} fontWeight={600} fill="var(--text)">
+            {fit(node.name, (width - 26) / 1.4, measure)}
+          </text>
+        </g>
+      ) : (
+        <g aria-hidden>
+          <rect x={-width / 2 + 9} y={-11} width={22} height={22} rx={6} fill="none" stroke={colour} strokeWidth={1.75} />
+          <text x={-width / 2 + 20} dy="0.36em" textAnchor="middle" fontSize={12} fontWeight={700} fill={colour}>
+            {node.name.trim().charAt(0).toUpperCase() || '?'}
+          </text>
+          <text x={-width / 2 + 39} y={-3.5} fontSize={12.5} fontWeight={600} fill="var(--text)">
+            {fit(node.name, width - 48, measure)}
+          </text>
+          <text x={-width / 2 + 39} y={12} fontSize={10.5} fill="var(--muted)">
+            {small}
+          </text>
+        </g>
+      )}
       {node.errors > 0 && <Mark x={width / 2 - (node.failures > 0 ? 31 : 6)} y={-height / 2 - 2} colour="var(--danger)" soft="var(--danger-soft)" text={node.errors > 99 ? '99' : String(node.errors)} round />}
       {node.failures > 0 && <Mark x={width / 2 - 6} y={-height / 2 - 2} colour="var(--warn)" soft="var(--warn-soft)" text={node.failures > 99 ? '99' : String(node.failures)} />}
     </g>
@@ -179,7 +192,7 @@ function Card({ placed, dim, data, selection, links, measure, onSelect, onDragNo
 /** A number on a card's corner: round for errors, a triangle for failures. */
 function Mark({ x, y, colour, soft, text, round = false }: { x: number; y: number; colour: string; soft: string; text: string; round?: boolean }) {
   return (
-    <g transform={`translate(${String(x)},${String(y)})`} pointerEvents="none">
+    <g aria-hidden transform={`translate(${String(x)},${String(y)})`} pointerEvents="none">
       {round ? (
         <circle r={8.5} fill={soft} stroke={colour} strokeWidth={1.5} />
       ) : (

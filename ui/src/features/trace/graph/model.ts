@@ -33,9 +33,9 @@ export interface Picture {
 /** How wide a text is in pixels. */
 export type Measure = (text: string) => number
 
-/** A card fits its name, within reason. */
+/** A card fits its name, also in the larger letters it has when drawn small, within reason. */
 export function cardWidth(name: string, measure: Measure): number {
-  return Math.round(Math.min(220, Math.max(104, measure(name) + 54)))
+  return Math.round(Math.min(220, Math.max(104, measure(name) + 54, measure(name) * 1.4 + 30)))
 }
 
 /** Line width: the root of the number of messages, so that 100 is five times 4, not 25 times. */
@@ -108,13 +108,15 @@ export function placeByForce(
   const links = edges
     .filter((e) => e.sender !== e.recipient && index.has(e.sender) && index.has(e.recipient))
     .map((e) => ({ source: index.get(e.sender) ?? 0, target: index.get(e.recipient) ?? 0, count: e.count }))
+  const linked = new Set(edges.filter((e) => e.sender !== e.recipient).flatMap((e) => [e.sender, e.recipient]))
   const spread = bodies.length > 40 ? 0.7 : 1
   const simulation = forceSimulation<Body>(bodies)
     .randomSource(seeded())
-    .force('link', forceLink<Body, { source: number; target: number; count: number }>(links).distance(190 * spread).strength((l) => Math.min(0.7, 0.15 + Math.log2(1 + l.count) * 0.08)))
-    .force('charge', forceManyBody<Body>().strength(-1100 * spread).distanceMax(900))
-    .force('x', forceX<Body>(0).strength(0.04 / Math.max(0.6, aspect)))
-    .force('y', forceY<Body>(0).strength(0.06 * Math.max(0.6, Math.min(2, aspect))))
+    .force('link', forceLink<Body, { source: number; target: number; count: number }>(links).distance(165 * spread).strength((l) => Math.min(0.7, 0.15 + Math.log2(1 + l.count) * 0.08)))
+    .force('charge', forceManyBody<Body>().strength(-820 * spread).distanceMax(900))
+    // Nothing holds an agent that nobody talks to, but the middle.
+    .force('x', forceX<Body>(0).strength((body) => (linked.has(body.node.name) ? 0.04 : 0.16) / Math.max(0.6, aspect)))
+    .force('y', forceY<Body>(0).strength((body) => (linked.has(body.node.name) ? 0.06 : 0.16) * Math.max(0.6, Math.min(2, aspect))))
     .stop()
   if (!before.size) simulation.force('centre', forceCenter<Body>(0, 0))
   const rounds = bodies.length > 150 ? 160 : 300
@@ -224,24 +226,6 @@ function placeLabel(curve: Curve, width: number, nodes: readonly Box[], labels: 
     if (!fallback || clash < fallback.clash) fallback = { label, clash }
   }
   return fallback ?? { label: { ...pointAt(curve, 0.5), width, height: LABEL_HEIGHT }, clash: 1 }
-}
-
-/** A smooth path through points, flat at both ends. */
-export function smooth(points: readonly Point[]): string {
-  const [first, ...rest] = points
-  if (!first) return ''
-  if (rest.length === 0) return `M${n(first.x)},${n(first.y)}`
-  let path = `M${n(first.x)},${n(first.y)}`
-  for (let i = 0; i < rest.length - 1; i++) {
-    const a = rest[i]
-    const b = rest[i + 1]
-    if (!a || !b) continue
-    const end = i === rest.length - 2 ? b : { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 }
-    path += ` Q${n(a.x)},${n(a.y)} ${n(end.x)},${n(end.y)}`
-  }
-  const last = rest[rest.length - 1]
-  if (rest.length === 1 && last) path += ` L${n(last.x)},${n(last.y)}`
-  return path
 }
 
 function n(value: number): string {

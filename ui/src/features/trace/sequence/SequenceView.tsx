@@ -59,7 +59,7 @@ function Lanes({ compact }: { compact: boolean }) {
   const [folded, setFolded] = useState(NO_FOLDS)
   const roomy = !compact && width > ROOMY
   const names = useMemo(() => speakers(data.participants, data.messages), [data.participants, data.messages])
-  const layout = useMemo(() => layLanes(names, folded, (roomy ? width * 0.62 : width) - TIME - 14, compact ? 74 : undefined), [names, folded, roomy, compact, width])
+  const layout = useMemo(() => layLanes(names, folded, (roomy ? width * 0.62 : width) - TIME - 14, names.length * 74 < width - TIME - 14 ? 74 : undefined), [names, folded, roomy, width])
   const lanes = useMemo(() => new Map(layout.lanes.map((lane) => [lane.name, lane])), [layout])
   const rows = useVirtualizer({
     count: data.messages.length,
@@ -133,18 +133,23 @@ function Lanes({ compact }: { compact: boolean }) {
 }
 
 function LaneHead({ lane, bright, onFold }: { lane: Lane; bright: boolean; onFold: () => void }) {
+  const { data } = useTraceView()
   return (
     <button
       type="button"
       aria-expanded={!lane.folded}
-      aria-label={`${lane.folded ? 'Unfold' : 'Fold'} the lifeline of ${lane.name}`}
-      title={lane.name}
+      title={`${lane.name}: ${lane.folded ? 'unfold' : 'fold'} this lifeline`}
       onClick={onFold}
-      className={clsx('absolute top-1 flex h-[26px] items-center justify-center gap-1.5 rounded-md px-1.5 text-xs font-medium hover:bg-hover', bright ? 'text-text' : 'text-muted')}
+      className={clsx('absolute top-1 flex h-[26px] items-center justify-center gap-1.5 rounded-md px-1 text-xs font-medium hover:bg-hover', bright ? 'text-text' : 'text-muted')}
       style={{ left: TIME + lane.x - lane.width / 2 + 2, width: lane.width - 4 }}
     >
-      <AgentMark name={lane.name} size={16} />
-      {!lane.folded && <span className="truncate">{lane.name}</span>}
+      {(lane.folded || lane.width >= 100) && <AgentMark name={lane.name} size={16} />}
+      {lane.folded && <span className="sr-only">{lane.name}</span>}
+      {!lane.folded && (
+        <span className="truncate" style={lane.width < 100 ? { color: data.colourOf(lane.name) } : undefined}>
+          {lane.name}
+        </span>
+      )}
     </button>
   )
 }
@@ -180,13 +185,15 @@ const MessageRow = memo(function MessageRow({
     <button
       type="button"
       aria-pressed={chosen}
-      aria-label={`${message.sender} to ${message.recipient}, ${message.type}${message.provenance === 'inferred' ? ', inferred' : ''}${failed ? ', failure' : ''}, ${offset(message.atUs)}: ${text.slice(0, 120)}`}
       onClick={() => { onSelect({ kind: 'message', messageId: message.message_id }) }}
       className={clsx('group absolute inset-x-0 text-left', chosen ? 'bg-selected' : 'hover:bg-hover')}
-      style={{ top, height: ROW, opacity: dim ? 0.35 : 1 }}
+      style={{ top, height: ROW }}
     >
-      <span className="tabular absolute bottom-[3px] left-0 w-[50px] text-right text-2xs text-faint">{offset(message.atUs)}</span>
-      <svg aria-hidden className="absolute top-0 overflow-visible" style={{ left: TIME }} width={lanesWidth} height={ROW}>
+      <span className="sr-only">
+        {`${message.sender} to ${message.recipient}, ${message.type}${message.provenance === 'inferred' ? ', inferred' : ''}${failed ? ', failure' : ''}, ${offset(message.atUs)}: ${text.slice(0, 120)}`}
+      </span>
+      <span aria-hidden className="tabular absolute bottom-[3px] left-0 w-[50px] text-right text-2xs text-faint">{offset(message.atUs)}</span>
+      <svg aria-hidden className="absolute top-0 overflow-visible" opacity={dim ? 0.25 : 1} style={{ left: TIME }} width={lanesWidth} height={ROW}>
         {arrow.self ? (
           <path d={`M${String(arrow.from)},${String(y - 8)} h16 q7,0 7,6 t-7,6 h-11`} fill="none" stroke={colour} strokeWidth={1.75} strokeDasharray={dashes(message)} />
         ) : (
@@ -203,19 +210,20 @@ const MessageRow = memo(function MessageRow({
         ))}
       </svg>
       <span
+        aria-hidden
         className={clsx('absolute top-[5px] flex min-w-0 items-center gap-1 text-2xs leading-4', arrow.label.align === 'center' ? 'justify-center' : arrow.label.align === 'right' ? 'justify-end' : '')}
         style={{ left: TIME + arrow.label.left, width: arrow.label.width }}
       >
         <span className={clsx('inline-flex max-w-full min-w-0 items-center gap-1 rounded px-0.5', chosen ? 'bg-selected' : 'bg-panel group-hover:bg-hover')}>
           {failed && <TriangleAlert aria-hidden className="size-3 shrink-0 text-warn" />}
-          <span className="shrink-0 font-semibold" style={{ color: colour }}>
+          <span className="shrink-0 font-semibold" style={{ color: dim ? 'var(--faint)' : colour }}>
             {message.type}
           </span>
-          {!roomy && <span className="truncate text-muted">{text}</span>}
+          {!roomy && <span className={clsx('truncate', dim ? 'text-faint' : 'text-text')}>{text}</span>}
         </span>
       </span>
       {roomy && (
-        <span className="absolute top-0 right-4 flex h-full items-center border-l border-line pl-3 text-sm text-muted" style={{ left: TIME + lanesWidth + 8 }}>
+        <span aria-hidden className={clsx('absolute top-0 right-4 flex h-full items-center border-l border-line pl-3 text-sm', dim ? 'text-faint' : 'text-text')} style={{ left: TIME + lanesWidth + 8 }}>
           <span className="line-clamp-2 leading-[17px]">{text || <em className="text-faint">empty</em>}</span>
         </span>
       )}

@@ -177,7 +177,7 @@ function paintRow(ctx: CanvasRenderingContext2D, scene: Scene, row: number, y: n
     for (const part of path) {
       const from = Math.max(gutter, xOf(scene, part.startUs))
       const to = Math.min(width, xOf(scene, part.endUs))
-      if (to > from) ctx.fillRect(from, y + ROW - 6, Math.max(1.5, to - from), 2)
+      if (to - from > 1.5) ctx.fillRect(from, y + ROW - 6, to - from, 2)
     }
   }
   ctx.font = '10.5px "Inter Variable", sans-serif'

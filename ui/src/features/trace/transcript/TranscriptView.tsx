@@ -67,6 +67,7 @@ function Entries({ entries, knownUntil }: { entries: readonly Entry[]; knownUnti
     paddingStart: 8,
     paddingEnd: 24,
   })
+  const firstUnknown = knownUntil === null ? -1 : entries.findIndex((e) => e.atUs > knownUntil)
   const wanted = selection.kind === 'span' ? selection.spanId : selection.kind === 'message' ? selection.messageId : null
   useEffect(() => {
     if (selection.kind === 'none') return
@@ -87,9 +88,10 @@ function Entries({ entries, knownUntil }: { entries: readonly Entry[]; knownUnti
               key={item.key}
               ref={virtual.measureElement}
               data-index={item.index}
-              className={clsx('absolute inset-x-0 top-0 px-4 py-1', knownUntil !== null && entry.atUs > knownUntil && 'opacity-45')}
+              className="absolute inset-x-0 top-0 px-4 py-1"
               style={{ transform: `translateY(${String(item.start)}px)` }}
             >
+              {item.index === firstUnknown && <p className="mt-1 mb-2 flex items-center gap-3 text-xs text-warn before:h-px before:flex-1 before:bg-line-strong after:h-px after:flex-1 after:bg-line-strong">not known yet at the selected moment</p>}
               {entry.kind === 'message' ? <Said entry={entry} chosen={entry.key === wanted} /> : <Called entry={entry} chosen={entry.key === wanted} />}
             </li>
           )

@@ -16,7 +16,9 @@ def new_trace_id() -> str:
 class Run:
     """One trace being written down. Times are milliseconds from its start."""
 
-    def __init__(self, name: str = "research team", *, service: str = "e2e", trace_id: str = "") -> None:
+    def __init__(
+        self, name: str = "research team", *, service: str = "e2e", trace_id: str = ""
+    ) -> None:
         self.trace_id = trace_id or new_trace_id()
         self.name = name
         self.service = service
@@ -61,7 +63,9 @@ class Run:
             **more,
         )
 
-    def llm(self, start: float, end: float, parent: str, asked: str, answered: str, **more: Any) -> str:
+    def llm(
+        self, start: float, end: float, parent: str, asked: str, answered: str, **more: Any
+    ) -> str:
         """Add a model call."""
         return self.span(
             "chat gpt-4o",
@@ -185,14 +189,35 @@ def research_team(name: str = "research team", **more: Any) -> Run:
             "result",
         )
         if not turn:
-            run.says(lead, 3000, "supervisor", "researcher", "Find figures on tidal power in Brittany.")
+            run.says(
+                lead, 3000, "supervisor", "researcher", "Find figures on tidal power in Brittany."
+            )
     run.says(lead, 5400, "supervisor", "writer", "Write it up: 500 GWh, opened 1966, 240 MW.")
     writer = run.agent("writer", 5410, 7000, lead)
-    run.llm(5420, 6990, writer, "Write the report.", "# Tidal power\n\nLa Rance produces 500 GWh a year.")
-    run.says(writer, 6995, "writer", "supervisor", "# Tidal power\n\nLa Rance produces 500 GWh.", "result")
+    run.llm(
+        5420,
+        6990,
+        writer,
+        "Write the report.",
+        "# Tidal power\n\nLa Rance produces 500 GWh a year.",
+    )
+    run.says(
+        writer,
+        6995,
+        "writer",
+        "supervisor",
+        "# Tidal power\n\nLa Rance produces 500 GWh.",
+        "result",
+    )
     run.says(lead, 7010, "supervisor", "critic", "Please review the report.", "question")
     critic = run.agent("critic", 7020, 8600, lead)
-    run.llm(7030, 8590, critic, "Review.", "The figure has no source. Do not publish before it is checked.")
+    run.llm(
+        7030,
+        8590,
+        critic,
+        "Review.",
+        "The figure has no source. Do not publish before it is checked.",
+    )
     run.says(
         critic,
         8595,
@@ -202,14 +227,23 @@ def research_team(name: str = "research team", **more: Any) -> Run:
         "answer",
     )
     run.llm(8650, 9300, lead, "What now?", "The report is done.")
-    run.says(lead, 9380, "supervisor", "user", "# Tidal power\n\nLa Rance produces **500 GWh** a year.", "result")
+    run.says(
+        lead,
+        9380,
+        "supervisor",
+        "user",
+        "# Tidal power\n\nLa Rance produces **500 GWh** a year.",
+        "result",
+    )
     return run
 
 
 def wide_team(agents: int) -> Run:
     """Many agents that report to few."""
     run = Run(f"team of {agents}")
-    root = run.span("invoke_workflow crowd", 0, agents * 20 + 100, gen_ai__operation__name="invoke_workflow")
+    root = run.span(
+        "invoke_workflow crowd", 0, agents * 20 + 100, gen_ai__operation__name="invoke_workflow"
+    )
     for index in range(agents):
         name = f"worker-{index:03d}"
         work = run.agent(name, index * 20, index * 20 + 60, root)
@@ -223,7 +257,9 @@ def wide_team(agents: int) -> Run:
 def long_run(spans: int) -> Run:
     """One trace with very many spans, four levels deep."""
     run = Run(f"{spans} spans")
-    root = run.span("invoke_workflow long", 0, spans * 2 + 10, gen_ai__operation__name="invoke_workflow")
+    root = run.span(
+        "invoke_workflow long", 0, spans * 2 + 10, gen_ai__operation__name="invoke_workflow"
+    )
     at, left = 0.0, spans - 1
     while left > 0:
         turn = run.agent(f"agent-{(left // 20) % 9}", at, at + 38, root)
@@ -231,7 +267,9 @@ def long_run(spans: int) -> Run:
         for step in range(min(left, 18)):
             start = at + step * 2
             if step % 3:
-                run.tool("lookup", start, start + 1.5, turn, **({"error": "gone"} if step == 17 else {}))
+                run.tool(
+                    "lookup", start, start + 1.5, turn, **({"error": "gone"} if step == 17 else {})
+                )
             else:
                 run.llm(start, start + 1.8, turn, "?", "!")
             left -= 1

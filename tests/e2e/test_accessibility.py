@@ -1,0 +1,73 @@
+"""axe-core finds nothing to object to, in either theme."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from support.runs import research_team
+from support.server import RunningServer
+
+PAGES = (
+    "traces",
+    "traces?q=nothing-has-this",
+    "traces/{trace}",
+    "traces/{trace}?view=graph&agent=researcher",
+    "traces/{trace}?view=sequence&agent=supervisor&to=critic",
+    "traces/{trace}?view=timeline&span={span}",
+    "traces/{trace}?view=transcript&message={message}",
+    "traces/{trace}?view=failures",
+    "dashboard",
+    "agents",
+    "settings",
+)
+
+
+@pytest.fixture(scope="module")
+def names(server: RunningServer) -> dict[str, str]:
+    """What the addresses above name."""
+    run = research_team()
+    server.post(run.otlp())
+    server.wait_analysed(run.trace_id)
+    message = server.get(f"/api/traces/{run.trace_id}/messages")["items"][2]["message_id"]
+    return {"trace": run.trace_id, "span": run.spans[4]["spanId"], "message": message}
+
+
+@pytest.fixture(params=["dark", "light"])
+def themed(request: pytest.FixtureRequest, page: Page) -> Page:
+    """The page in one of the themes."""
+    page.emulate_media(color_scheme=request.param, reduced_motion="reduce")
+    return page
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_axe_finds_nothing(
+    themed: Page, server: RunningServer, names: dict[str, str], axe: str, path: str
+) -> None:
+    themed.goto(f"{server.url}/{path.format(**names)}")
+    expect(themed.get_by_role("heading", level=1)).to_be_visible()
+    expect(themed.get_by_role("status", name="Loading")).to_have_count(0)
+    themed.wait_for_load_state("networkidle")
+
+    assert violations(themed, axe) == []
+
+
+def test_axe_finds_nothing_in_dialogs(page: Page, server: RunningServer, axe: str) -> None:
+    page.goto(f"{server.url}/traces")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert violations(page, axe) == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert violations(page, axe) == []
+
+
+def violations(page: Page, axe: str) -> list[str]:
+    """What axe-core objects to: rule, then the elements."""
+    page.evaluate(axe)
+    found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run(document)).violations")
+    return [
+        f"{v['id']}: {[(n['target'], n['failureSummary']) for n in v['nodes'][:4]]}" for v in found
+    ]
