@@ -158,9 +158,10 @@ class DirectTurn(watching.Step):
 
 
 class Question(watching.Step):
-    """A user proxy waiting for what the user answers."""
+    """A user proxy waiting for what the user answers, in its turn."""
 
     scope: Turn
+    owns = False
 
     @classmethod
     def begin(cls, recorder: Recorder, agent: Any, prompt: str) -> "Question | None":

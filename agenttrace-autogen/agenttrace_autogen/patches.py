@@ -4,6 +4,7 @@ import inspect
 import weakref
 from collections.abc import Callable, Iterator
 from functools import wraps
+from types import FunctionType
 from typing import Any, TypeAlias
 
 Watch: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -51,7 +52,10 @@ class Patches:
     def _cover_class(self, cls: type, watches: dict[str, Watch]) -> None:
         for name, watch in watches.items():
             original = vars(cls).get(name)
-            if original is None or getattr(original, "__isabstractmethod__", False):
+            # Mocks and the like are called without the instance; a function in their place is not.
+            if not isinstance(original, (FunctionType, staticmethod, classmethod)):
+                continue
+            if getattr(original, "__isabstractmethod__", False):
                 continue
             setattr(cls, name, _rewrapped(original, watch))
             self._undo.append(_restorer(weakref.ref(cls), name, original))

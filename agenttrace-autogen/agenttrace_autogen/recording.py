@@ -6,6 +6,7 @@ there is no table of runs by id.
 
 import asyncio
 import logging
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from opentelemetry.trace import (
 
 from agenttrace import sdk, semconv
 from agenttrace.models import USER
+from agenttrace.serialise import describe
 
 log = logging.getLogger("agenttrace.autogen")
 
@@ -127,6 +129,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self._open: dict[int, Scope] = {}
+        self._starting = threading.local()
         self._complained: set[str] = set()
 
     def sizes(self) -> dict[str, int]:
@@ -151,6 +154,9 @@ class Recorder:
     def begin(self, scope: T) -> T:
         """Remember a scope as open; return it."""
         self._open[id(scope)] = cast(Scope, scope)
+        opened: list[Scope] | None = getattr(self._starting, "scopes", None)
+        if opened is not None:
+            opened.append(cast(Scope, scope))
         return scope
 
     def end(self, scope: Scope, error: BaseException | None = None) -> None:
@@ -160,7 +166,7 @@ class Recorder:
         if scope.holds > 0:
             scope.done_ns = time_ns()
             return
-        self._close(scope)
+        self.close(scope)
 
     def hold(self, scope: Scope) -> None:
         """Keep a scope's span open although its work may be done."""
@@ -170,12 +176,12 @@ class Recorder:
         """Undo one `hold`."""
         scope.holds -= 1
         if scope.holds <= 0 and scope.done_ns is not None:
-            self._close(scope)
+            self.close(scope)
 
     def clear(self) -> None:
         """Close everything that is open."""
         for scope in reversed(list(self._open.values())):
-            self._close(scope)
+            self.close(scope)
 
     def quietly(self, act: Callable[..., T], *args: Any, **kwargs: Any) -> T | None:
         """Call `act`; if it raises, log that once and return None: recording breaks no run."""
@@ -185,13 +191,28 @@ class Recorder:
             self.complain(getattr(act, "__qualname__", str(act)))
             return None
 
+    def started(self, begin: Callable[..., T], *args: Any, **kwargs: Any) -> T | None:
+        """Call `begin`; if it raises, close what it had opened, and return None."""
+        opened: list[Scope] = []
+        self._starting.scopes = opened
+        try:
+            return begin(*args, **kwargs)
+        except Exception:  # noqa: BLE001 - recording never breaks the run
+            self.complain(getattr(begin, "__qualname__", str(begin)))
+            for scope in opened:
+                self.close(scope)
+            return None
+        finally:
+            self._starting.scopes = None
+
     def complain(self, doing: str) -> None:
         """Log the current exception, once for each thing that can fail."""
         if doing not in self._complained:
             self._complained.add(doing)
             log.exception("AgentTrace failed in %s; the run goes on", doing)
 
-    def _close(self, scope: Scope) -> None:
+    def close(self, scope: Scope) -> None:
+        """End a scope's span, held or not. Does nothing the second time."""
         if self._open.pop(id(scope), None) is not None:
             try:
                 scope.span.end(scope.done_ns)
@@ -206,9 +227,11 @@ def is_control_flow(error: BaseException) -> bool:
 
 def failed(span: Span, error: BaseException) -> None:
     """Mark a span as failed with what was raised in it."""
-    fail(span, type(error).__name__, str(error))
-    if isinstance(error, Exception):
-        span.record_exception(error)
+    fail(span, type(error).__name__, describe(error).removeprefix(f"{type(error).__qualname__}: "))
+    try:
+        span.record_exception(cast(Exception, error))
+    except Exception:  # noqa: BLE001 - an exception's own code can raise as well
+        log.debug("An exception of type %s cannot be recorded", type(error).__qualname__)
 
 
 def fail(span: Span, kind: str, description: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from autogen_core.code_executor import CodeExecutor, CodeResult
 from autogen_core.tools import BaseTool, ToolResult, Workbench
 
 from agenttrace import payload, semconv
@@ -14,7 +15,7 @@ AGENT, WORKBENCH, TOOL = 1, 2, 3
 
 
 def install(patches: Patches, recorder: Recorder) -> None:
-    """Watch every tool and workbench class there is and will be."""
+    """Watch every tool, workbench and code executor class there is and will be."""
 
     def by_tool(tool: Any, args: Any = None, *_: Any, call_id: Any = None, **__: Any) -> Any:
         return ToolCall.begin(recorder, TOOL, tool.name, args, call_id, tool)
@@ -23,6 +24,9 @@ def install(patches: Patches, recorder: Recorder) -> None:
         _: Any, name: str, arguments: Any = None, *__: Any, call_id: Any = None, **___: Any
     ) -> Any:
         return ToolCall.begin(recorder, WORKBENCH, name, arguments, call_id)
+
+    def by_executor(_: Any, code_blocks: Any = (), *__: Any, **___: Any) -> Any:
+        return ToolCall.begin(recorder, TOOL, "execute_code", list(code_blocks), None)
 
     coroutine, generator = watching.coroutine, watching.generator
     patches.cover(
@@ -39,6 +43,7 @@ def install(patches: Patches, recorder: Recorder) -> None:
             "call_tool_stream": generator(recorder, by_workbench),
         },
     )
+    patches.cover(CodeExecutor, {"execute_code_blocks": coroutine(recorder, by_executor)})
 
 
 def install_for_agents(patches: Patches, recorder: Recorder, assistant: type) -> None:
@@ -57,7 +62,7 @@ class ToolCall(watching.Step):
 
     def __init__(self, recorder: Recorder, call: Call, owner: bool) -> None:
         super().__init__(recorder, call)
-        self._owner = owner
+        self.owns = owner
         self._last: Any = None
 
     @classmethod
@@ -106,12 +111,12 @@ class ToolCall(watching.Step):
     def ended(self, error: BaseException | None) -> None:
         """Note the result. What the tool itself raised, outer layers turn into an answer."""
         if error is None:
-            if self._owner:
+            if self.owns:
                 self._answer(self._last)
         elif not is_control_flow(error) and not self.scope.facts.get("failed"):
             self.scope.facts["failed"] = True
             failed(self.scope.span, error)
-        if self._owner:
+        if self.owns:
             self.recorder.end(self.scope)
 
     def _answer(self, result: Any) -> None:
@@ -121,6 +126,10 @@ class ToolCall(watching.Step):
             answer: Any = payload.Lazy(result.to_text)
         elif hasattr(result, "call_id") and hasattr(result, "content"):
             answer = result.content
+        elif isinstance(result, CodeResult):
+            answer = result.output
+            if result.exit_code:
+                fail(self.scope.span, "code_error", f"exit code {result.exit_code}")
         else:
             answer = result
         if getattr(result, "is_error", False) and not self.scope.facts.get("failed"):

@@ -19,6 +19,9 @@ class Step:
     prepares = False
     """Whether `prepare` has something to do."""
 
+    owns = True
+    """Whether the scope ends with this call."""
+
     def __init__(self, recorder: Recorder, scope: Scope) -> None:
         self.recorder = recorder
         self.scope = scope
@@ -46,7 +49,7 @@ def coroutine(recorder: Recorder, begin: Begin) -> Watch:
 
     def watch(original: Callable[..., Any]) -> Callable[..., Any]:
         async def watched(*args: Any, **kwargs: Any) -> Any:
-            step = recorder.quietly(begin, *args, **kwargs)
+            step = recorder.started(begin, *args, **kwargs)
             if step is None:
                 return await original(*args, **kwargs)
             before = otel_context.get_current()
@@ -56,11 +59,11 @@ def coroutine(recorder: Recorder, begin: Begin) -> Watch:
                     await _prepare(recorder, step)
                 result = await original(*args, **kwargs)
             except BaseException as error:
-                recorder.quietly(step.ended, error)
+                _finish(step, error)
                 raise
             else:
                 recorder.quietly(step.result, result)
-                recorder.quietly(step.ended, None)
+                _finish(step, None)
                 return result
             finally:
                 # Not detach(token): that raises if the task's context changed under us.
@@ -76,8 +79,8 @@ def generator(recorder: Recorder, begin: Begin) -> Watch:
 
     def watch(original: Callable[..., Any]) -> Callable[..., Any]:
         async def watched(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            step = recorder.quietly(begin, *args, **kwargs)
-            stream = original(*args, **kwargs)
+            step = recorder.started(begin, *args, **kwargs)
+            stream = aiter(original(*args, **kwargs))
             if step is None:
                 async for item in stream:
                     yield item
@@ -106,7 +109,7 @@ def generator(recorder: Recorder, begin: Begin) -> Watch:
                 try:
                     await _close(stream, step.scope)
                 finally:
-                    recorder.quietly(step.ended, failure)
+                    _finish(step, failure)
 
         return watched
 
@@ -118,6 +121,16 @@ async def _prepare(recorder: Recorder, step: Step) -> None:
         await step.prepare()
     except Exception:  # noqa: BLE001 - recording never breaks the run
         recorder.complain(f"{type(step).__qualname__}.prepare")
+
+
+def _finish(step: Step, error: BaseException | None) -> None:
+    """Let a step end; whatever goes wrong with that, its span does not stay open."""
+    try:
+        step.ended(error)
+    except Exception:  # noqa: BLE001 - recording never breaks the run
+        step.recorder.complain(f"{type(step).__qualname__}.ended")
+        if step.owns:
+            step.recorder.close(step.scope)
 
 
 async def _close(stream: Any, scope: Scope) -> None:

@@ -267,6 +267,22 @@ async def test_a_workbench_used_directly_is_a_tool_call(run) -> None:
     assert call.attributes["gen_ai.tool.description"] == "adds"
 
 
+async def test_code_that_is_executed_is_a_tool_call(run, tmp_path) -> None:
+    from autogen_agentchat.agents import CodeExecutorAgent
+    from autogen_ext.code_executors.local import LocalCommandLineCodeExecutor
+
+    runner = CodeExecutorAgent("runner", LocalCommandLineCodeExecutor(work_dir=tmp_path))
+
+    await runner.run(task="```sh\necho hello\n```")
+    await runner.run(task="```sh\nexit 3\n```")
+
+    works, fails = run.traces
+    assert tree(works) == ["invoke_agent runner", "  execute_tool execute_code"]
+    assert "echo hello" in works.spans[1].input
+    assert works.spans[1].output.strip() == "hello"
+    assert fails.spans[1].error
+
+
 async def test_tool_loops_and_reflection_are_model_calls_of_the_same_turn(run) -> None:
     solo = agent(
         "solo",

@@ -139,6 +139,65 @@ async def test_a_capture_that_fails_inside_costs_the_recording_only(run, monkeyp
     assert result.messages[-1].content == "TERMINATE plan done"
 
 
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("agent_turns", "final_message"),
+        ("agent_turns", "output"),
+        ("agent_turns", "role_of"),
+        ("llm_messages", "of_input"),
+        ("checkpoints", "of_team"),
+        ("conversation", "text"),
+        ("recording", "failed"),
+        ("recording", "nearest"),
+    ],
+)
+async def test_whatever_fails_inside_nothing_stays_open(run, monkeypatch, module, name) -> None:
+    import importlib
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("a bug of ours")
+
+    for place in sys.modules.values():
+        if getattr(place, "__name__", "").startswith("agenttrace_autogen") and hasattr(place, name):
+            monkeypatch.setattr(place, name, broken)
+    assert getattr(importlib.import_module(f"agenttrace_autogen.{module}"), name) is broken
+
+    result = await planner_and_worker().run(task="do it")
+    alone = await agent("solo", "42").run(task="6 x 7?")
+    with pytest.raises(RuntimeError, match="No more mock responses"):
+        await RoundRobinGroupChat([agent("a")], max_turns=1).run(task="go")
+
+    assert result.messages[-1].content == "TERMINATE plan done"
+    assert alone.messages[-1].content == "42"
+    assert INSTRUMENTOR.sizes() == {}
+
+
+async def test_an_exception_that_cannot_be_shown_is_recorded_by_its_type(run) -> None:
+    class Unspeakable(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    class Broken(ReplayChatCompletionClient):
+        async def create(self, messages, **options):
+            raise Unspeakable
+
+    with pytest.raises(Unspeakable):
+        await AssistantAgent("a", Broken([], model_info=INFO)).run(task="go")
+
+    assert ["Unspeakable" in (span.error or "") for span in run.trace.spans] == [True, True]
+
+
+async def test_a_mock_in_place_of_a_method_stays_a_mock(run) -> None:
+    from unittest.mock import AsyncMock
+
+    class Mocked(ReplayChatCompletionClient):
+        create = AsyncMock(return_value="mocked")
+
+    assert await Mocked([], model_info=INFO).create("asked") == "mocked"
+    Mocked.create.assert_awaited_once_with("asked")
+
+
 async def test_leaving_a_stream_early_is_no_error_and_ends_the_run(run) -> None:
     seen = 0
     async for _ in writer_and_critic().run_stream(task="hi"):

@@ -278,3 +278,16 @@ async def test_a_team_on_a_runtime_of_the_app_is_one_trace_for_each_run(run) -> 
         for n in range(3)
     ]
     assert all(orphans(trace) == [] for trace in run.traces)
+
+
+async def test_core_is_captured_without_agentchat_installed(monkeypatch) -> None:
+    from agenttrace_autogen import capture
+
+    monkeypatch.setattr(capture, "find_spec", lambda name: None)
+    with recorded(INSTRUMENTOR) as record:
+        runtime, _ = await reflection()
+        runtime.start()
+        await runtime.publish_message(Task("write it"), DefaultTopicId())
+        await runtime.stop_when_idle()
+
+        assert len(said(record.trace)) == 5
