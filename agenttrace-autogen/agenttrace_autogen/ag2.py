@@ -9,7 +9,7 @@ to whom is in no attribute: it shows in who replies within which conversation, i
   (spending, again), and between agents in a network `envelope` spans with ids of agents.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 
 import msgspec
@@ -74,6 +74,7 @@ def read(raw: RawSpan) -> Span:
 def messages(trace: Trace) -> Iterator[Message]:
     """Yield what ag2's agents said to each other and to people."""
     spans = [span for span in trace.spans if span.scope.name == SCOPE]
+    names = _names(spans)
     for span in spans:
         type_ = span.attributes.get(_TYPE)
         if type_ == "conversation" and not _selects(trace, span):
@@ -81,7 +82,7 @@ def messages(trace: Trace) -> Iterator[Message]:
         elif type_ == "human_input":
             yield from _asked(span)
         elif type_ == "agent" and span.kind == "agent" and not _in_conversation(trace, span):
-            yield from _turn(trace, span)
+            yield from _turn(trace, span, names)
 
 
 # --- the classic line ----------------------------------------------------------------------------
@@ -154,10 +155,10 @@ def _last(raw: RawSpan) -> str | None:
 # --- the line since 1.0 --------------------------------------------------------------------------
 
 
-def _turn(trace: Trace, span: Span) -> Iterator[Message]:
+def _turn(trace: Trace, span: Span, names: Mapping[str, str]) -> Iterator[Message]:
     """Yield a turn's task and its result; the turn is another agent's doing or the user's."""
     name = span.agent or ""
-    sender = _sender(trace, span)
+    sender = _sender(trace, span, names)
     if sender == name:
         return
     tool = next((a for a in trace.ancestors(span) if a.kind in ("tool", "agent")), None)
@@ -177,21 +178,21 @@ def _turn(trace: Trace, span: Span) -> Iterator[Message]:
         yield _message(span.span_id, name, sender, "result", answer, span.end_ns)
 
 
-def _sender(trace: Trace, span: Span) -> str:
-    names = {
-        as_text(s.attributes.get("ag2.agent.id")): as_text(
-            s.attributes.get(semconv.GEN_AI_AGENT_NAME)
-        )
-        for s in trace.spans
-        if s.attributes.get(_TYPE) == "agent_lifetime"
-    }
+def _sender(trace: Trace, span: Span, names: Mapping[str, str]) -> str:
     for ancestor in trace.ancestors(span):
         if ancestor.attributes.get(_TYPE) == "envelope":
-            sender_id = as_text(ancestor.attributes.get("ag2.network.sender_id"))
-            return names.get(sender_id) or sender_id or USER
+            sender_id = as_text(ancestor.attributes.get("ag2.network.sender_id")) or USER
+            return names.get(sender_id, sender_id)
         if ancestor.kind == "agent" and ancestor.agent:
             return ancestor.agent
     return USER
+
+
+def _names(spans: Iterable[Span]) -> dict[str, str]:
+    """The names of the agents in a network by their ids."""
+    lives = [s.attributes for s in spans if s.attributes.get(_TYPE) == "agent_lifetime"]
+    pairs = [(as_text(a.get("ag2.agent.id")), as_text(a.get("gen_ai.agent.name"))) for a in lives]
+    return {agent_id: name for agent_id, name in pairs if agent_id and name}
 
 
 def _asked(span: Span) -> Iterator[Message]:
