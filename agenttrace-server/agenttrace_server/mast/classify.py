@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from agenttrace.models import FailureAnnotation, Trace
-from agenttrace_server.mast import misalignment, specification, verification
+from agenttrace_server.mast import memory, misalignment, roles, saying, specification, verification
 from agenttrace_server.mast.talk import Talk
 
 log = logging.getLogger("agenttrace.mast")
@@ -15,10 +15,18 @@ log = logging.getLogger("agenttrace.mast")
 Rule = Callable[[Talk], Iterator[FailureAnnotation]]
 
 RULES: Final[tuple[Rule, ...]] = (
+    roles.broken_requirement,
+    roles.outside_role,
     specification.step_repetition,
     specification.repeated_calls,
     specification.unaware_of_the_end,
+    memory.lost_history,
+    memory.conversation_reset,
+    saying.acted_on_placeholders,
+    saying.withheld_warning,
     misalignment.ignored_input,
+    saying.said_one_did_another,
+    verification.ended_too_early,
     verification.published_unverified,
     verification.asked_check_missing,
     verification.approved_what_failed,

@@ -1,8 +1,11 @@
 """Objections: what an agent held against another's work, and whether anyone took it up."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -53,6 +56,17 @@ _TAKES_UP: Final = re.compile(
 """Words of somebody who goes into what they were told, be it to turn it down."""
 
 
+_NOT_THAT: Final = re.compile(r"not \d")
+_HINTS: Final = (
+    *("object", "disagree", "reject", "agree", "approve", "confirm", "accept", "endorse"),
+    *("changes requested", "disputed", "wrong", "incorrect", "correct", "not right", "inaccurate"),
+    *("false", "supported", "inconsistent", "contradict", "mistake", "conflict", "match", "fix"),
+    *("revise", "redo", "rework", "error", "bug", "flaw"),
+)
+_FURTHEST: Final = 3000
+_CALLS_AFTER: Final = 50
+
+
 class Objection(msgspec.Struct, frozen=True):
     """An objection, where in its text it is, and the next thing one of its hearers said."""
 
@@ -67,7 +81,14 @@ def objects(text: str) -> tuple[int, int] | None:
     """Return where a text objects to another's work, if it does and does not approve first."""
     if _APPROVES.match(text):
         return None
-    for found in _OBJECTS.finditer(text[:4000]):
+    # Words are found fast, the pattern is slow: it is tried only around one of them.
+    lowered = text[:_FURTHEST].lower()
+    places = {lowered.find(hint) for hint in _HINTS}
+    places |= {found.start() for found in _NOT_THAT.finditer(lowered)}
+    for place in sorted(places - {-1}):
+        found = _OBJECTS.search(text, max(0, place - 60), place + 60)
+        if found is None:
+            continue
         asked = text[found.end() : found.end() + 80].split("\n")[0].split(".")[0].endswith("?")
         if not asked and not _UNSAID.search(text[max(0, found.start() - 40) : found.start()]):
             return found.start(), found.end()
@@ -79,8 +100,17 @@ def approves(text: str) -> bool:
     return bool(_APPROVES.search(text[:600])) and objects(text) is None
 
 
-def objections(talk: Talk) -> Iterator[Objection]:
-    """Yield each objection one agent made to what another had said before."""
+_FOUND: Final[WeakKeyDictionary[Talk, list[Objection]]] = WeakKeyDictionary()
+
+
+def objections(talk: Talk) -> list[Objection]:
+    """Return each objection one agent made to what another had said before."""
+    if talk not in _FOUND:
+        _FOUND[talk] = list(_objections(talk))
+    return _FOUND[talk]
+
+
+def _objections(talk: Talk) -> Iterator[Objection]:
     earlier: set[str] = set()
     for said in talk.said:
         others = earlier - {said.sender, USER}
@@ -97,18 +127,22 @@ def _taken_up(talk: Talk, said: Said, reaction: Said | None) -> bool:
         return False
     new = talk.new_words(said)
     named = said.sender.lower() in reaction.text.lower()
-    if named or _TAKES_UP.search(reaction.text) or len(new & set(reaction.words)) >= 1:
+    if named or _TAKES_UP.search(reaction.text) or len(new & reaction.bag) >= 1:
         return True
-    for later in talk.after(said):
-        used = new & set(later.words)
-        if len(used) >= 2 or any(word[0].isdigit() for word in used):
-            return True
-        if later.sender == said.sender and later.index > reaction.index and approves(later.text):
-            return True
-    return any(
-        span.start_ns >= said.message.sent_at and _uses(new, span.input or "")
-        for span in talk.tools
-    )
+    used = [word for word in new if talk.last_use[word] > said.index]
+    if len(used) >= 2 or any(word[0].isdigit() for word in used):
+        return True
+    if any(approves(later.text) for later in _next_of(talk, said.sender, reaction)):
+        return True
+    first = bisect_left(talk.tools, said.message.sent_at, key=lambda span: span.start_ns)
+    calls = talk.tools[first : first + _CALLS_AFTER]
+    return any(_uses(new, span.input or "") for span in calls)
+
+
+def _next_of(talk: Talk, sender: str, reaction: Said) -> list[Said]:
+    """Return the next few things the one who objected says after the reaction."""
+    rest = (later for later in talk.after(reaction) if later.sender == sender)
+    return list(islice(rest, 3))
 
 
 def _uses(new: frozenset[str], text: str) -> bool:

@@ -34,6 +34,7 @@ _DONE: Final = re.compile(
     r"\bTERMINATE\b|\bFINAL ANSWER\b|\\boxed\{|<promise>|\btask (?:is|has been|was) (?:now )?"
     r"(?:complete|finished|done)",
 )
+_DONE_HINTS: Final = ("TERMINATE", "FINAL ANSWER", "\\boxed{", "<promise>", "task ")
 _EMPTY_TALK: Final = re.compile(
     r"thank|you['’]re welcome|goodbye|have a (?:great|nice|good)|let me know if|feel free to"
     r"|glad (?:I|to)|happy to help|TERMINATE|\bcontinue\b|keep (?:going|solving)|anything else",
@@ -141,7 +142,9 @@ def unaware_of_the_end(talk: Talk) -> Iterator[FailureAnnotation]:
             )
             return
     for said in talk.said:
-        if said.sender == USER or not (found := _DONE.search(said.text)):
+        hinted = any(hint in said.text for hint in _DONE_HINTS)
+        found = _DONE.search(said.text, 0, 8000) if hinted and said.sender != USER else None
+        if found is None:
             continue
         rest = [later for later in talk.after(said) if later.message.recipient != USER]
         idle = [later for later in rest if _idle(talk, later)]

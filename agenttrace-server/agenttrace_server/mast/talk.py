@@ -1,14 +1,15 @@
 """Read a run as a conversation: who said what to whom, in words that can be compared."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Final
 
 from agenttrace.models import USER, Message, Span, Trace
 from agenttrace_server.mast import signs
 
-LONGEST: Final = 6_000
+LONGEST: Final = 3_000
 """Characters of a text that are compared: what comes after says little more, and costs."""
 
 _WORD: Final = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
@@ -29,40 +30,42 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text[:LONGEST].lower())
 
 
-def content_words(text: str) -> frozenset[str]:
-    """Return the words that carry meaning: no function words, no single letters."""
-    found = words(text)
+def telling(found: Iterable[str]) -> frozenset[str]:
+    """Return the words that carry meaning: no function words, none of one or two letters."""
     return frozenset(w for w in found if w not in _STOP and (len(w) > 2 or w[0].isdigit()))
-
-
-def alike(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Say whether two texts say the same: nine words of ten, and the same numbers."""
-    if one == other:
-        return bool(one)
-    if not one or not other or abs(len(one) - len(other)) > 0.15 * max(len(one), len(other)):
-        return False
-    left, right = set(one), set(other)
-    if {w for w in left if w[0].isdigit()} != {w for w in right if w[0].isdigit()}:
-        return False
-    return len(left & right) >= 0.9 * len(left | right)
 
 
 class Said:
     """A message and its words."""
 
-    __slots__ = ("hearers", "index", "message", "text", "words")
+    __slots__ = ("bag", "hearers", "index", "message", "numbers", "text", "words")
 
     def __init__(self, index: int, message: Message) -> None:
         self.index = index
         self.message = message
         self.text = message.content
         self.words = words(message.content)
+        self.bag = frozenset(self.words)
+        self.numbers = frozenset(word for word in self.bag if word[0].isdigit())
         self.hearers = {message.recipient, *message.audience} - {message.sender, USER}
 
     @property
     def sender(self) -> str:
         """Who said it."""
         return self.message.sender
+
+
+def alike(one: Said, other: Said) -> bool:
+    """Say whether two messages say the same: nine words of ten, and the same numbers."""
+    if not one.bag or one.numbers != other.numbers:
+        return False
+    if one.words == other.words:
+        return True
+    lengths = len(one.words), len(other.words)
+    if max(lengths) - min(lengths) > 0.15 * max(lengths):
+        return False
+    shared = len(one.bag & other.bag)
+    return shared >= 0.9 * (len(one.bag) + len(other.bag) - shared)
 
 
 class Talk:
@@ -100,19 +103,26 @@ class Talk:
     def first_use(self) -> dict[str, int]:
         """The index of the message in which each word was first used."""
         first: dict[str, int] = {}
-        for said in self.said:
-            for word in said.words:
-                first.setdefault(word, said.index)
+        for said in reversed(self.said):
+            first.update(dict.fromkeys(said.bag, said.index))
         return first
+
+    @cached_property
+    def last_use(self) -> dict[str, int]:
+        """The index of the message in which each word was last used."""
+        last: dict[str, int] = {}
+        for said in self.said:
+            last.update(dict.fromkeys(said.bag, said.index))
+        return last
 
     def new_words(self, said: Said) -> frozenset[str]:
         """Return the telling words nobody had used before this message."""
         first = self.first_use
-        return frozenset(w for w in content_words(said.text) if first.get(w) == said.index)
+        return frozenset(w for w in telling(said.bag) if first.get(w) == said.index)
 
     def after(self, said: Said) -> Iterator[Said]:
         """Yield what was said later."""
-        yield from self.said[said.index + 1 :]
+        yield from islice(self.said, said.index + 1, None)
 
     def heard_by(self, said: Said) -> set[str]:
         """Return the agents a message reached; everyone where its recipient never speaks."""
@@ -142,7 +152,7 @@ class Talk:
             if said.sender == USER:
                 continue
             before = recent.setdefault((said.sender, said.message.recipient), [])
-            same = next((b for b in reversed(before) if alike(b.words, said.words)), None)
+            same = next((b for b in reversed(before) if alike(b, said)), None)
             if same is not None:
                 found.append((same, said))
             before.append(said)

@@ -30,6 +30,14 @@ _TESTS_FAILED: Final = re.compile(
     r"|^Traceback \(most recent call last\)|\bFAIL: |\bexit(?:ed with)? code:? [1-9]",
     re.MULTILINE,
 )
+_PROMISES: Final = re.compile(
+    r"(?:^|[.!:\n]\s*)(?:(?:Now|Next|Then|First),? )?(?:I will|I['’]ll|I am going to"
+    r"|I['’]m going to|Let me|Let us|Let['’]s|We will|We need to|I still (?:need|have) to)"
+    r" (?:now |next |then |first )?(?!know\b|be happy|gladly|assume)\w+"
+    r"[^?\n]{0,200}(?:[.:…]|\.\.\.)?\s*$"
+    r"|\b(?:remaining|next) steps?(?: \w+){0,2}:",
+    re.IGNORECASE,
+)
 
 
 def published_unverified(talk: Talk) -> Iterator[FailureAnnotation]:
@@ -132,3 +140,29 @@ def approved_what_failed(talk: Talk) -> Iterator[FailureAnnotation]:
                 severity="high",
             )
             return
+
+
+def ended_too_early(talk: Talk) -> Iterator[FailureAnnotation]:
+    """Find runs whose last word to the user announces work instead of giving a result (MAST 3.1).
+
+    Sees a short last message that promises to do something next, or says that steps remain, in a
+    run that ended without an error. Cannot see an answer that looks complete and is not; a question
+    back to the user is no end.
+    """
+    final = talk.final
+    if final is None or not talk.ended or talk.task is None or final.index <= talk.task.index:
+        return
+    text = final.text.strip()
+    found = _PROMISES.search(text[-600:])
+    if not found or len(text) > 800 or text.endswith("?") or final.index != talk.said[-1].index:
+        return
+    yield mode_found(
+        talk.trace,
+        "3.1",
+        message=final.message,
+        agent=final.sender,
+        evidence=quote(text),
+        explanation=f"The run ends with {final.sender} announcing what it has yet to do.",
+        confidence=0.65,
+        severity="high",
+    )
