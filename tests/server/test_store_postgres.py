@@ -8,7 +8,7 @@ from agenttrace.errors import StoreUnavailable
 from agenttrace_server.store import TraceQuery, schema
 from agenttrace_server.store.sql import SqlStore, open_store
 from support import postgres
-from support.stored import random_trace, span, trace_id
+from support.stored import START_NS, random_trace, span, trace_id
 
 if not postgres.is_available():
     pytest.skip("PostgreSQL is not installed here", allow_module_level=True)
@@ -90,6 +90,18 @@ def test_a_nul_in_a_name_costs_the_nul(store: SqlStore) -> None:
 
     (kept,) = store.trace(trace_id()).spans  # type: ignore[union-attr]
     assert (kept.name, kept.input, kept.attributes) == ("a\ufffdb", "c\0d", {"x": "e\0f"})
+
+
+def test_spans_are_a_hypertable_of_days_where_timescale_is_installed(store: SqlStore) -> None:
+    day = 24 * 3600 * 1_000_000_000
+    store.write([span(n, start_ns=START_NS + n * day) for n in range(1, 4)])
+
+    with store._database.reader.connect() as connection:
+        ask = connection.exec_driver_sql
+        has_timescale = ask("SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'")
+        chunks = "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name='spans'"
+        assert not has_timescale.scalar() or ask(chunks).scalar() == 3
+    assert len(store.trace(trace_id()).spans) == 3  # type: ignore[union-attr]
 
 
 def test_going_down_takes_everything_away() -> None:

@@ -48,6 +48,9 @@ def _template() -> str:
     _run(f"CREATE DATABASE {name} TEMPLATE template0")
     atexit.register(_run, f"DROP DATABASE {name} WITH (FORCE)")
     schema.upgrade(_server().set(database=name).render_as_string(hide_password=False))
+    # A template in use cannot be copied, and TimescaleDB's own workers visit every database.
+    _run(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    _run(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
     return name
 
 
