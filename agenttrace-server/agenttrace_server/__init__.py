@@ -1,1 +1,1 @@
-"""AgentTrace."""
+"""The AgentTrace server: receive, store, analyse, show."""
