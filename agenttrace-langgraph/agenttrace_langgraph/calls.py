@@ -11,6 +11,19 @@ from agenttrace.serialise import Lazy
 from agenttrace_langgraph.speech import text_of, utterances
 
 _ROLE_OF = {"human": "user", "ai": "assistant", "AIMessageChunk": "assistant"}
+_COUNTS = (
+    ("input_tokens", semconv.GEN_AI_USAGE_INPUT_TOKENS),
+    ("output_tokens", semconv.GEN_AI_USAGE_OUTPUT_TOKENS),
+)
+_DETAILS = (
+    ("input_token_details", "cache_read", "gen_ai.usage.cache_read.input_tokens"),
+    ("input_token_details", "cache_creation", "gen_ai.usage.cache_creation.input_tokens"),
+    ("output_token_details", "reasoning", "gen_ai.usage.reasoning.output_tokens"),
+)
+_RAW_COUNTS = (
+    (("prompt_tokens", "input_tokens"), semconv.GEN_AI_USAGE_INPUT_TOKENS),
+    (("completion_tokens", "output_tokens"), semconv.GEN_AI_USAGE_OUTPUT_TOKENS),
+)
 _PARAMETERS = (
     ("ls_temperature", "gen_ai.request.temperature"),
     ("ls_max_tokens", "gen_ai.request.max_tokens"),
@@ -60,24 +73,21 @@ def finish_call(span: Span, response: Any) -> Any:
     payload.defer(
         span, semconv.GEN_AI_OUTPUT_MESSAGES, Lazy(lambda: _json(messages, role="assistant"))
     )
-    first = generations[0]
-    info: Mapping[str, Any] = getattr(first, "generation_info", None) or {}
-    fields = vars(messages[0]) if not isinstance(messages[0], str) else {}
+    fields: Mapping[str, Any] = {} if isinstance(messages[0], str) else vars(messages[0])
+    output = response.llm_output or {}
     about: Mapping[str, Any] = fields.get("response_metadata") or {}
-    attributes = _usage([_usage_of(m) for m in messages], response.llm_output or {})
-    model = (
-        about.get("model_name")
-        or about.get("model")
-        or (response.llm_output or {}).get("model_name")
-    )
+    attributes = _usage([_usage_of(message) for message in messages], output)
+    model = about.get("model_name") or about.get("model") or output.get("model_name")
     if isinstance(model, str) and model:
         attributes[semconv.GEN_AI_RESPONSE_MODEL] = model
+    info = getattr(generations[0], "generation_info", None) or {}
     reason = about.get("finish_reason") or about.get("stop_reason") or info.get("finish_reason")
     if isinstance(reason, str) and reason:
         attributes[semconv.GEN_AI_RESPONSE_FINISH_REASONS] = [reason]
     if isinstance(identity := about.get("id"), str):
         attributes["gen_ai.response.id"] = identity
-    span.set_attributes(attributes)
+    if attributes:
+        span.set_attributes(attributes)
     return messages[0]
 
 
@@ -114,27 +124,20 @@ def _usage_of(message: Any) -> Mapping[str, Any]:
 def _usage(usages: Sequence[Mapping[str, Any]], output: Mapping[str, Any]) -> dict[str, Any]:
     """Return the tokens: LangChain's own count, else what the provider's raw answer says."""
     attributes: dict[str, Any] = {}
-    if any(usages):
-        tokens_in = sum(usage.get("input_tokens") or 0 for usage in usages)
-        tokens_out = sum(usage.get("output_tokens") or 0 for usage in usages)
-        for details, key, name in (
-            ("input_token_details", "cache_read", "cache_read.input_tokens"),
-            ("input_token_details", "cache_creation", "cache_creation.input_tokens"),
-            ("output_token_details", "reasoning", "reasoning.output_tokens"),
-        ):
-            counts = [(usage.get(details) or {}).get(key) for usage in usages]
-            if any(counts):
-                attributes[f"gen_ai.usage.{name}"] = sum(count or 0 for count in counts)
-    else:
-        raw = output.get("token_usage") or output.get("usage") or {}
-        if not isinstance(raw, Mapping):
-            raw = {}
-        tokens_in = raw.get("prompt_tokens") or raw.get("input_tokens")
-        tokens_out = raw.get("completion_tokens") or raw.get("output_tokens")
-    if tokens_in is not None:
-        attributes[semconv.GEN_AI_USAGE_INPUT_TOKENS] = int(tokens_in)
-    if tokens_out is not None:
-        attributes[semconv.GEN_AI_USAGE_OUTPUT_TOKENS] = int(tokens_out)
+    for usage in usages:
+        for key, name in _COUNTS:
+            if count := usage.get(key):
+                attributes[name] = attributes.get(name, 0) + int(count)
+        for details, key, name in _DETAILS:
+            if (found := usage.get(details)) and (count := found.get(key)):
+                attributes[name] = attributes.get(name, 0) + int(count)
+    raw = output.get("token_usage") or output.get("usage")
+    if not attributes and isinstance(raw, Mapping):
+        for keys, name in _RAW_COUNTS:
+            for key in keys:
+                if isinstance(count := raw.get(key), int):
+                    attributes[name] = count
+                    break
     return attributes
 
 

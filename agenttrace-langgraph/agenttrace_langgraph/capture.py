@@ -11,10 +11,8 @@ from contextvars import ContextVar
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, cast
 
-from opentelemetry import context as otel
-
 if TYPE_CHECKING:
-    from agenttrace_langgraph.recorder import Call, Recorder
+    from agenttrace_langgraph.recorder import Recorder
 
 _lock = threading.Lock()
 _restore: list[Callable[[], None]] = []
@@ -110,16 +108,21 @@ def _wrap_calls() -> None:
         run = cast("Generator[Any]", stream(self, *args, **kwargs))
         step: Callable[[], Any] = run.__next__
         while True:
-            with _Inside(call):
-                try:
-                    item = step()
-                except StopIteration:
-                    return
+            outside = call.enter()
+            try:
+                item = step()
+            except StopIteration:
+                return
+            finally:
+                call.leave(outside)
             try:
                 yield item
             except GeneratorExit:
-                with _Inside(call):
+                outside = call.enter()
+                try:
                     run.close()
+                finally:
+                    call.leave(outside)
                 raise
             except BaseException as error:  # noqa: BLE001 - passed on to where it was meant for
                 step = partial(run.throw, error)
@@ -132,16 +135,21 @@ def _wrap_calls() -> None:
         run = cast("AsyncGenerator[Any]", astream(self, *args, **kwargs))
         step: Callable[[], Any] = run.__anext__
         while True:
-            with _Inside(call):
-                try:
-                    item = await step()
-                except StopAsyncIteration:
-                    return
+            outside = call.enter()
+            try:
+                item = await step()
+            except StopAsyncIteration:
+                return
+            finally:
+                call.leave(outside)
             try:
                 yield item
             except GeneratorExit:
-                with _Inside(call):
+                outside = call.enter()
+                try:
                     await run.aclose()
+                finally:
+                    call.leave(outside)
                 raise
             except BaseException as error:  # noqa: BLE001 - passed on to where it was meant for
                 step = partial(run.athrow, error)
@@ -150,27 +158,3 @@ def _wrap_calls() -> None:
 
     _replace(Pregel, "stream", streamed)
     _replace(Pregel, "astream", astreamed)
-
-
-class _Inside:
-    """While a graph works, its span is current; while its consumer does, what was before."""
-
-    __slots__ = ("_call", "_previous", "_token")
-
-    def __init__(self, call: "Call") -> None:
-        self._call = call
-
-    def __enter__(self) -> None:
-        from agenttrace_langgraph.recorder import calling
-
-        self._previous = otel.get_current()
-        self._token = None if self._call.taken else calling.set(self._call)
-        if self._call.run is not None:
-            otel.attach(self._call.run.context)
-
-    def __exit__(self, *_: object) -> None:
-        from agenttrace_langgraph.recorder import calling
-
-        if self._token is not None:
-            calling.reset(self._token)
-        otel.attach(self._previous)

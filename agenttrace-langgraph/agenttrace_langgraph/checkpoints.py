@@ -1,12 +1,15 @@
 """Record the state before every super-step, so that a run can be continued from there."""
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
+import msgspec
+
 from agenttrace import payload
-from agenttrace.serialise import snapshot
+from agenttrace.serialise import Lazy, snapshot
 from agenttrace_langgraph import state
+from agenttrace_langgraph.roles import DEFAULT_GRAPH_NAME
 from agenttrace_langgraph.runs import Graph
 
 _ENDED = "The run ended here: nothing is left to run"
@@ -29,7 +32,7 @@ def record(graph: Graph, tasks: Iterable[Any]) -> None:
         graph.span,
         checkpoint_id=checkpoint["id"],
         label=_label(graph, waiting),
-        state=lambda: _serialise(checkpoint),
+        state=partial(_serialise, checkpoint, graph.root.spelled),
         config=_config(graph, checkpoint["id"], waiting),
         input=_packets(waiting),
         why_not=_why_not(graph, waiting),
@@ -65,7 +68,7 @@ def _value(channel: Any) -> Any:
     return value.copy() if type(value) in (list, dict, set) else value
 
 
-def _serialise(checkpoint: dict[str, Any]) -> str:
+def _serialise(checkpoint: dict[str, Any], known: state.Known) -> str:
     versions = checkpoint["channel_versions"]
     seen = checkpoint["versions_seen"].items()
     return state.dump(
@@ -73,7 +76,8 @@ def _serialise(checkpoint: dict[str, Any]) -> str:
             **checkpoint,
             "channel_versions": _for_savers(versions),
             "versions_seen": {node: _for_savers(found) for node, found in seen},
-        }
+        },
+        known,
     )
 
 
@@ -96,24 +100,32 @@ def _label(graph: Graph, waiting: list[Any]) -> str:
     return f"{'/'.join(graph.path)}: {label}" if graph.path else label
 
 
-def _config(graph: Graph, checkpoint_id: str, waiting: list[Any]) -> dict[str, Any]:
+def _config(graph: Graph, checkpoint_id: str, waiting: list[Any]) -> Lazy:
     loop = graph.loop
-    configurable = loop.config["configurable"]
-    where = {name: configurable[name] for name in _COORDINATES if configurable.get(name)}
-    return {
-        "graph": graph.shape.name or "LangGraph",
-        "configurable": {"checkpoint_ns": "", **where, "checkpoint_id": checkpoint_id},
-        "context": {
-            name: value
-            for name, value in configurable.items()
-            if name not in where and not name.startswith("__")
-        },
-        "metadata": dict(loop.checkpoint_metadata),
-        "checkpointer": loop.checkpointer is not None,
-        "recursion_limit": loop.config.get("recursion_limit"),
-        "next": [task.name for task in waiting],
-        "tasks": [{"id": t.id, "name": t.name, "path": list(t.path)} for t in waiting],
-    }
+    configurable, about = dict(loop.config["configurable"]), dict(loop.checkpoint_metadata)
+    checkpointer, limit = loop.checkpointer is not None, loop.config.get("recursion_limit")
+    tasks = [(task.id, task.name, task.path) for task in waiting]
+    name = graph.shape.name or DEFAULT_GRAPH_NAME
+
+    def config() -> str:
+        where = {key: configurable[key] for key in _COORDINATES if configurable.get(key)}
+        found = {
+            "graph": name,
+            "configurable": {"checkpoint_ns": "", **where, "checkpoint_id": checkpoint_id},
+            "context": {
+                key: value
+                for key, value in configurable.items()
+                if key not in where and not key.startswith("__")
+            },
+            "metadata": about,
+            "checkpointer": checkpointer,
+            "recursion_limit": limit,
+            "next": [task[1] for task in tasks],
+            "tasks": [{"id": task[0], "name": task[1], "path": task[2]} for task in tasks],
+        }
+        return msgspec.json.encode(found, enc_hook=repr).decode()
+
+    return Lazy(config)
 
 
 def _packets(waiting: list[Any]) -> Any:

@@ -205,8 +205,6 @@ def start_node(
         path = (*graph.path, name)
         agent = graph.root.name_of(path)
         node = _open_agent(spans, graph, run_id, agent, inbox, path, fields, metadata)
-        if role := graph.shape.roles.get(name):
-            node.span.set_attribute(semconv.AGENTTRACE_AGENT_ROLE, role)
     node.conclude = partial(_leave_node, node)
     if graph.resume is not None and task is not None and not task.writes:
         node.answer = turns.answer_of(graph.resume, task, graph.loop.checkpoint_pending_writes)
@@ -327,6 +325,8 @@ def _open_agent(
         attributes[STEP] = step
     if checkpoint_id := fields["graph"].checkpoint_id:
         attributes[CHECKPOINT] = checkpoint_id
+    if role := fields["graph"].shape.roles.get(fields["name"]):
+        attributes[semconv.AGENTTRACE_AGENT_ROLE] = role
     node: Node = spans.open(
         run_id,
         parent,

@@ -2,13 +2,14 @@
 """Follow LangChain's callbacks and LangGraph's loop, and hand each event to who records it."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from functools import partial, wraps
 from logging import getLogger
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
+from opentelemetry import context as otel
 from opentelemetry.trace import SpanKind
 
 from agenttrace import payload, semconv
@@ -21,10 +22,14 @@ from agenttrace_langgraph.speech import first_line, system_prompt
 log = getLogger("agenttrace.langgraph")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+Outside: TypeAlias = "tuple[otel.Context, Token[Call | None] | None]"
 
 
 class Call:
-    """A call of a graph on its way to the callback that says it started."""
+    """A call of a graph: who started it is told by the first callback that comes while inside.
+
+    While the graph works its span is current; while its consumer does, what was before.
+    """
 
     __slots__ = ("pregel", "run", "taken")
 
@@ -32,6 +37,20 @@ class Call:
         self.pregel = pregel
         self.run: Graph | None = None
         self.taken = False
+
+    def enter(self) -> Outside:
+        """Let the graph work; what this returns is for `leave`."""
+        before = otel.get_current()
+        if self.run is not None:
+            otel.attach(self.run.context)
+        return before, None if self.taken else calling.set(self)
+
+    def leave(self, outside: Outside) -> None:
+        """Let the consumer work."""
+        before, token = outside
+        if token is not None:
+            calling.reset(token)
+        otel.attach(before)
 
 
 calling: ContextVar[Call | None] = ContextVar("agenttrace_langgraph_calling", default=None)
@@ -224,7 +243,7 @@ class Recorder(BaseCallbackHandler):
         )
         calls.defer_request(run.span, messages, parameters)
         speaker = run.speaker
-        if speaker is not None and not speaker.has_role:
+        if speaker is not None and not speaker.has_role and operation == "chat":
             speaker.has_role = True
             if role := first_line(system_prompt(messages)):
                 speaker.span.set_attribute(semconv.AGENTTRACE_AGENT_ROLE, role)

@@ -42,6 +42,8 @@ class Root:
     """Names of participants that the graphs do not show from outside."""
     open: set[UUID] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
+    spelled: dict[int, Any] = field(default_factory=dict)
+    """What `state.dump` knows of this run's messages; goes with the last span it is needed for."""
 
     def name_of(self, path: Path) -> str:
         """Return the name of the participant at `path`, another than any other's."""

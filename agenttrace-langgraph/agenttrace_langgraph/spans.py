@@ -75,9 +75,10 @@ class Spans:
             attributes={semconv.AGENTTRACE_FRAMEWORK: FRAMEWORK, **attributes},
         )
         key = span.get_span_context().span_id
-        context = otel.set_value(_INSIDE, key, set_span_in_context(span, base))
+        values: dict[str, Any] = {**set_span_in_context(span, base), _INSIDE: key}
         if agent := fields.get("agent"):
-            context = otel.set_value(semconv.CONTEXT_AGENT, agent, context)
+            values[semconv.CONTEXT_AGENT] = agent
+        context = otel.Context(values)
         if parent is not None:
             for field in ("agent", "received", "namespace", "path", "speaker"):
                 fields.setdefault(field, getattr(parent, field))

@@ -102,6 +102,8 @@ def utterances(value: Any) -> list[Utterance] | None:
 def system_prompt(messages: Sequence[Any]) -> str | None:
     """Return the text of the first system message, None where there is none."""
     for message in messages:
+        if _is_langchain(type(message)) and vars(message).get("type") != "system":
+            continue
         one = _utterance(message, alone=False)
         if one is not None and one.role in ("system", "developer"):
             return one.text or None
@@ -110,8 +112,9 @@ def system_prompt(messages: Sequence[Any]) -> str | None:
 
 def first_line(text: str | None) -> str | None:
     """Return the first line that says something, at most 200 characters of it."""
-    for line in (text or "").splitlines():
-        if stripped := line.strip(" \t#*"):
+    while text:
+        line, _, text = text.partition("\n")
+        if stripped := line.strip(" \t\r#*"):
             return stripped[:200]
     return None
 

@@ -9,25 +9,58 @@ message's text stands there as text, and what LangGraph cannot write raises here
 import base64
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import ormsgpack
+from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 FORMAT = "langgraph/1"
+
+Known: TypeAlias = dict[int, tuple[BaseMessage, msgspec.Raw]]
+"""Chat messages and their JSON by the message's `id()`."""
 
 _serializer = JsonPlusSerializer()
 _OPTIONS = ormsgpack.OPT_NON_STR_KEYS
 
 
-def dump(checkpoint: Mapping[str, Any]) -> str:
-    """Return a checkpoint as JSON text: `{"format": "langgraph/1", "checkpoint": {…}}`."""
-    kind, data = _serializer.dumps_typed(dict(checkpoint))
+def dump(checkpoint: Mapping[str, Any], known: Known | None = None) -> str:
+    """Return a checkpoint as JSON text: `{"format": "langgraph/1", "checkpoint": {…}}`.
+
+    `known` keeps each chat message's JSON from one checkpoint of a run to the next: a conversation
+    is repeated in all of them, and spelling it out anew is what would take the time.
+    """
+    known = {} if known is None else known
+    values: Mapping[str, Any] = checkpoint.get("channel_values", {})
+    talks = {name: value for name, value in values.items() if _is_conversation(value)}
+    rest = {name: value for name, value in values.items() if name not in talks}
+    tree = _spelled({**checkpoint, "channel_values": rest})
+    for name, messages in talks.items():
+        tree["channel_values"][name] = [_message(message, known) for message in messages]
+    return msgspec.json.encode({"format": FORMAT, "checkpoint": tree}).decode()
+
+
+def _is_conversation(value: Any) -> bool:
+    return (
+        type(value) is list and bool(value) and all(isinstance(item, BaseMessage) for item in value)
+    )
+
+
+def _message(message: BaseMessage, known: Known) -> msgspec.Raw:
+    found = known.get(id(message))
+    if found is None:
+        text = msgspec.Raw(msgspec.json.encode(_spelled(message)))
+        # The message is kept with its text, so that no other can have its id.
+        found = known[id(message)] = message, text
+    return found[1]
+
+
+def _spelled(value: Any) -> Any:
+    kind, data = _serializer.dumps_typed(value)
     if kind != "msgpack":
         raise ValueError(f"LangGraph's serialiser wrote {kind}, which cannot be spelled out")
-    tree = _plain(ormsgpack.unpackb(data, ext_hook=_Extension, option=_OPTIONS))
-    return msgspec.json.encode({"format": FORMAT, "checkpoint": tree}).decode()
+    return _plain(ormsgpack.unpackb(data, ext_hook=_Extension, option=_OPTIONS))
 
 
 def load(text: str) -> dict[str, Any]:

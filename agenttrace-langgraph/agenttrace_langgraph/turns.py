@@ -7,6 +7,7 @@ nothing is guessed from timing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from langgraph.pregel._io import map_command
@@ -300,7 +301,7 @@ def _content(
             return received.content.make()
         return received.content if spoken is None else spoken
 
-    return Lazy(content)
+    return Lazy(cache(content))  # it is the message, the sender's output, the recipient's input
 
 
 def _end_branch(
