@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 _NAMES: Final = r"one|two|three|four|five|six|seven|eight|nine|ten"
 _NUMBERS: Final = {name: number for number, name in enumerate(_NAMES.split("|"), 1)}
 _COUNT: Final = rf"(?P<n>\d+|{_NAMES})"
-_SENTENCE: Final = re.compile(r"[^.!?\n]*[^\W\d_][^.!?\n]*[.!?](?=\s|$)")
+_ENDS_SENTENCE: Final = re.compile(r"[.!?](?=\s|$)|\n")
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -30,12 +31,14 @@ def _words(answer: str, most: int) -> str | None:
 
 
 def _paragraphs(answer: str, most: int) -> str | None:
-    count = sum(bool(part.strip()) for part in re.split(r"\n\s*\n", answer.strip()))
+    # An empty line first: what follows an empty line and is none begins a paragraph.
+    lines = [bool(line.strip()) for line in ("", *answer.splitlines())]
+    count = sum(filled and not before for before, filled in pairwise(lines))
     return f"{count} paragraphs" if count > most else None
 
 
 def _sentences(answer: str, most: int) -> str | None:
-    count = len(_SENTENCE.findall(answer))
+    count = sum(any(map(str.isalpha, part)) for part in _ENDS_SENTENCE.split(answer))
     # Abbreviations and decimals end no sentence: one more is not certain.
     return f"{count} sentences" if count > most + 1 else None
 

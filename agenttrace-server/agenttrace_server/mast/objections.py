@@ -64,7 +64,8 @@ _HINTS: Final = (
     *("revise", "redo", "rework", "error", "bug", "flaw"),
 )
 _FURTHEST: Final = 3000
-_CALLS_AFTER: Final = 50
+_CALLS_AFTER: Final = 20
+_MESSAGES_AFTER: Final = 200
 
 
 class Objection(msgspec.Struct, frozen=True):
@@ -141,8 +142,8 @@ def _taken_up(talk: Talk, said: Said, reaction: Said | None) -> bool:
 
 def _next_of(talk: Talk, sender: str, reaction: Said) -> list[Said]:
     """Return the next few things the one who objected says after the reaction."""
-    rest = (later for later in talk.after(reaction) if later.sender == sender)
-    return list(islice(rest, 3))
+    rest = islice(talk.after(reaction), _MESSAGES_AFTER)
+    return list(islice((later for later in rest if later.sender == sender), 3))
 
 
 def _uses(new: frozenset[str], text: str) -> bool:

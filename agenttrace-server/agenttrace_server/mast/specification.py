@@ -35,6 +35,7 @@ _DONE: Final = re.compile(
     r"(?:complete|finished|done)",
 )
 _DONE_HINTS: Final = ("TERMINATE", "FINAL ANSWER", "\\boxed{", "<promise>", "task ")
+_ENDS_TRIED: Final = 3
 _EMPTY_TALK: Final = re.compile(
     r"thank|you['’]re welcome|goodbye|have a (?:great|nice|good)|let me know if|feel free to"
     r"|glad (?:I|to)|happy to help|TERMINATE|\bcontinue\b|keep (?:going|solving)|anything else",
@@ -141,11 +142,13 @@ def unaware_of_the_end(talk: Talk) -> Iterator[FailureAnnotation]:
                 severity="high",
             )
             return
+    tried = 0
     for said in talk.said:
         hinted = any(hint in said.text for hint in _DONE_HINTS)
         found = _DONE.search(said.text, 0, 8000) if hinted and said.sender != USER else None
-        if found is None:
+        if found is None or tried == _ENDS_TRIED:
             continue
+        tried += 1
         rest = [later for later in talk.after(said) if later.message.recipient != USER]
         idle = [later for later in rest if _idle(talk, later)]
         if len(rest) >= 3 and len(idle) >= 0.8 * len(rest):

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice
 from typing import Final
 
 from agenttrace.models import USER, Message, Span, Trace
@@ -122,7 +121,7 @@ class Talk:
 
     def after(self, said: Said) -> Iterator[Said]:
         """Yield what was said later."""
-        yield from islice(self.said, said.index + 1, None)
+        return (self.said[index] for index in range(said.index + 1, len(self.said)))
 
     def heard_by(self, said: Said) -> set[str]:
         """Return the agents a message reached; everyone where its recipient never speaks."""

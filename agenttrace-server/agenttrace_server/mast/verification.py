@@ -74,10 +74,13 @@ def _unresolved(talk: Talk) -> Iterator[Objection]:
     for objection in objections(talk):
         last[objection.said.sender] = objection
     for objection in last.values():
+        if objection.taken_up:
+            continue
         later = [said for said in talk.after(objection.said) if said.sender != USER]
         spoke_again = any(said.sender == objection.said.sender for said in later)
-        if not objection.taken_up and not spoke_again and not any(approves(s.text) for s in later):
+        if not spoke_again and not any(approves(said.text) for said in later):
             yield objection
+            return
 
 
 def asked_check_missing(talk: Talk) -> Iterator[FailureAnnotation]:
