@@ -252,16 +252,17 @@ def test_check_cannot_tell_about_a_broken_file(home: Home, tmp_path: Path) -> No
         (["high"], False),
         (["1.3"], True),
         (["1.4"], False),
-        (["SYSTEM DESIGN ISSUES"], True),
+        (["SYSTEM-DESIGN issues"], True),
         (["step repetition"], True),
+        (["step_repetition"], True),
         (["critical", "1.3"], True),
     ],
 )
 def test_what_counts_for_check(fail_on: list[str], expected: bool) -> None:
     failure: dict[str, Any] = {
         "mode": "1.3",
-        "category": "System design issues",
-        "subcategory": "Step repetition",
+        "category": "system_design_issues",
+        "subcategory": "step_repetition",
         "severity": "medium",
         "review": "proposed",
     }

@@ -33,6 +33,7 @@ def test_the_demo_prints_one_json_object_about_a_trace_that_is_kept(home: Home) 
     assert done.json["messages"] == len(kept["messages"]) >= 8
     assert done.json["spans"] == kept["trace"]["span_count"]
     assert done.json["failures"] == len(kept["failures"])
+    assert {"1.3", "2.5", "3.2"} <= {failure["mode"] for failure in kept["failures"]}
     assert {message["provenance"] for message in kept["messages"]} == {"observed"}
     assert not answers(home.port)
 

@@ -97,12 +97,17 @@ def counts(failure: dict[str, Any], fail_on: list[str]) -> bool:
     """Whether a finding counts: nobody rejected it, and it is among what was asked for."""
     if failure["review"] == "rejected":
         return False
-    names = {failure["mode"].lower(), failure["category"].lower(), failure["subcategory"].lower()}
+    names = {_plain(failure[field]) for field in ("mode", "category", "subcategory")}
     rank = SEVERITIES.index(failure["severity"])
     return not fail_on or any(
         rank >= SEVERITIES.index(wanted) if wanted in SEVERITIES else wanted in names
-        for wanted in map(str.lower, fail_on)
+        for wanted in map(_plain, fail_on)
     )
+
+
+def _plain(name: str) -> str:
+    """Taxonomies write their names with spaces, hyphens or underscores."""
+    return name.lower().replace("_", " ").replace("-", " ")
 
 
 @contextmanager

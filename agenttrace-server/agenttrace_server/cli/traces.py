@@ -208,9 +208,8 @@ def print_failures(failures: list[dict[str, Any]]) -> None:
     """Print what went wrong for people to read."""
     for failure in failures:
         agent = f" · {failure['agent']}" if failure["agent"] else ""
-        write_line(
-            f"{failure['severity']}: {failure['mode']} {failure['subcategory']}{agent}", style="red"
-        )
+        name = failure["subcategory"].replace("_", " ")
+        write_line(f"{failure['severity']}: {failure['mode']} {name}{agent}", style="red")
         write_line(f"  {failure['explanation']}")
         if failure["evidence"]:
             write_line(f"  “{clip(failure['evidence'], 200)}”", style="dim")
