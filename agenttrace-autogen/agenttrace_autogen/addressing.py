@@ -70,6 +70,22 @@ class GroupChat:
             if said.target is None and self._leads_to(said, speaker)
         ]
 
+    def asks_about(self, speaker: str, heard: Sequence[Said]) -> list[Telling]:
+        """The same, where it is known what the participant has heard since it last spoke.
+
+        What it is for is what waits among that and what it said itself, else what it heard last.
+        """
+        waiting = [
+            said
+            for said in self._waiting
+            if said.target is None
+            and (said in heard or said.sender == speaker)
+            and self._leads_to(said, speaker)
+        ]
+        if not waiting and heard and not any(speaker in said.told for said in heard):
+            waiting = [said for said in heard[-1:] if said.target is None]
+        return [self._tell(said, speaker, self._type_of(said, speaker)) for said in waiting]
+
     def leads_to(self, speaker: str) -> Said | None:
         """What was said last that a participant who is asked to speak now answers."""
         answered = [

@@ -15,9 +15,15 @@ from collections.abc import Iterable
 import msgspec
 
 from agenttrace import genai, semconv
-from agenttrace.chat import as_text
+from agenttrace.chat import as_text, parse
 from agenttrace.models import Message, Normalizer, RawSpan, Scope, Span, Trace
-from agenttrace_autogen import ag2, recorded_chats, recorded_runtimes
+from agenttrace_autogen import (
+    ag2,
+    recorded_by_openinference,
+    recorded_by_runtime,
+    recorded_chats,
+    recorded_runtimes,
+)
 from agenttrace_autogen.names import bare, team_of
 from agenttrace_autogen.recorded_runtimes import said_in
 
@@ -49,10 +55,22 @@ def messages(trace: Trace) -> Iterable[Message]:
     if OURS in names:
         return
     if any(name.startswith(("autogen", "openinference.instrumentation.autogen")) for name in names):
-        yield from recorded_chats.messages(trace)
+        yield from _chats(trace)
+        yield from recorded_by_openinference.direct_messages(trace)
         yield from recorded_runtimes.messages(trace)
     if ag2.SCOPE in names:
         yield from ag2.messages(trace)
+
+
+def _chats(trace: Trace) -> Iterable[Message]:
+    """The messages of the teams; what the runtime tells of one is more than OpenInference does."""
+    chats = recorded_by_runtime.chats(trace)
+    for team_id, chat in recorded_by_openinference.chats(trace).items():
+        known = chats.get(team_id)
+        if known is None or not (known.spoken or known.begun):
+            chats[team_id] = chat
+    for chat in chats.values():
+        yield from recorded_chats.tell(trace.trace_id, chat)
 
 
 def read_gen_ai(raw: RawSpan) -> Span:
@@ -70,8 +88,8 @@ def read_gen_ai(raw: RawSpan) -> Span:
 def read_runtime(raw: RawSpan) -> Span:
     """Read a span of the runtime: a message being created, sent, published or handled.
 
-    Only handling is an agent's work, and only where the agent is neither a member of a team (its
-    turns have spans of their own) nor a manager that just passes turns.
+    Only handling is an agent's work; for members of a team only handling the request to speak, and
+    never for a manager that just passes turns.
     """
     attributes = raw.attributes
     recipient = as_text(attributes.get("recipient_agent_type"))
@@ -79,10 +97,11 @@ def read_runtime(raw: RawSpan) -> Span:
     destination = as_text(attributes.get("messaging.destination"))
     span = Span.of(raw, framework=FRAMEWORK, session=team_of(recipient) or team_of(destination))
     error = genai.read(raw).error
-    if not raw.name.startswith("autogen process ") or recipient is None or is_plumbing(cls):
+    if not raw.name.startswith("autogen process ") or recipient is None or _carries(cls, raw):
         return msgspec.structs.replace(span, error=error)
+    given = None if cls == "ChatAgentContainer" else said_in(attributes)
     return msgspec.structs.replace(
-        span, kind="agent", agent=bare(recipient), input=said_in(attributes), error=error
+        span, kind="agent", agent=bare(recipient), input=given, error=error
     )
 
 
@@ -95,15 +114,26 @@ def read_openinference(raw: RawSpan) -> Span:
             span,
             kind="workflow",
             agent=None,
-            input=recorded_chats.task_of(raw) or span.input,
-            output=recorded_chats.answer_of(raw) or span.output,
+            input=recorded_by_openinference.task_of(raw) or span.input,
+            output=recorded_by_openinference.answer_of(raw) or span.output,
             session=as_text(raw.attributes.get("team_id")),
         )
     if kind == "AGENT":
-        return msgspec.structs.replace(span, input=recorded_chats.heard_by(raw) or span.input)
+        return msgspec.structs.replace(
+            span, input=recorded_by_openinference.heard_by(raw) or span.input
+        )
     return span
 
 
-def is_plumbing(cls: str) -> bool:
-    """Whether an agent class only carries a team's messages and turns around."""
-    return cls == "ChatAgentContainer" or cls.endswith(("GroupChatManager", "GraphFlowManager"))
+def _carries(cls: str, raw: RawSpan) -> bool:
+    """Whether an agent class only carries a team's messages and turns around here."""
+    if cls == "ChatAgentContainer":
+        return not _asked_to_speak(raw)
+    return cls.endswith(("GroupChatManager", "GraphFlowManager"))
+
+
+def _asked_to_speak(raw: RawSpan) -> bool:
+    context = parse(raw.attributes.get("message_context"))
+    topic = as_text(context.get("topic_id")) if isinstance(context, dict) else None
+    recipient = as_text(raw.attributes.get("recipient_agent_type"))
+    return topic is not None and recipient is not None and topic.startswith(f"{recipient}/")
