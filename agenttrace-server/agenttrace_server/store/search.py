@@ -64,14 +64,26 @@ class Search:
         self._spans = spans
         self._messages = messages
 
-    def pending(self, connection: Connection, limit: int) -> tuple[int, list[tuple[Doc, str]]]:
-        """Return how far the index reaches, and the next documents with their trace ids."""
+    def pending(
+        self, connection: Connection, limit: int, most_bytes: int | None = None
+    ) -> tuple[int, list[tuple[Doc, str]]]:
+        """Return how far the index reaches, and the next documents with their trace ids.
+
+        With `most_bytes`, no more of them than it takes to have read so much.
+        """
         reached = connection.execute(
             select(COUNTERS.c.value).where(COUNTERS.c.name == "searchable")
         ).scalar_one()
         query = _SPAN_TEXTS.where(BODIES.c.body_id > reached).order_by(BODIES.c.body_id)
-        rows = connection.execute(query.limit(limit)).all()
-        return reached, [(_doc(row), row.trace_id) for row in rows]
+        found: list[tuple[Doc, str]] = []
+        size = 0
+        with connection.execute(query.limit(limit)) as rows:
+            for row in rows:
+                found.append((_doc(row), row.trace_id))
+                size += len(row.body)
+                if most_bytes is not None and size >= most_bytes:
+                    break
+        return reached, found
 
     def backlog(self, connection: Connection) -> int:
         """Return about how many spans are not indexed yet."""

@@ -48,6 +48,10 @@ REJECTED = table(RejectedSpan)
 KEPT_REJECTIONS = 500
 INDEX_AT_ONCE = 256
 """Documents indexed in one transaction: about 10 ms, so that writers hardly wait."""
+INDEX_BYTES = 16 * 1024 * 1024
+"""Span bodies read for one such transaction, where they are large."""
+INDEX_SECONDS = 0.1
+"""Spent on indexing each time somebody asks for traces to analyse."""
 
 
 def open_store(
@@ -173,7 +177,9 @@ class SqlStore:
 
         It also indexes the words of spans that came since, and settles abandoned traces.
         """
-        self._index_some()
+        until = time.monotonic() + INDEX_SECONDS
+        while self._index_some() and time.monotonic() < until:
+            pass
         now = time.time_ns()
         with self._database.read() as connection:
             due = connection.execute(
@@ -266,7 +272,7 @@ class SqlStore:
     def _index_some(self) -> int:
         """Index the words of the spans that are next; return how many there were."""
         with self._database.read() as connection:
-            reached, pending = self._search.pending(connection, INDEX_AT_ONCE)
+            reached, pending = self._search.pending(connection, INDEX_AT_ONCE, INDEX_BYTES)
         if pending:
             with self._database.write() as tx:
                 self._search.index(tx, reached, [doc for doc, _ in pending])
