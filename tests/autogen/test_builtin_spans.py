@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from autogen_agentchat.agents import SocietyOfMindAgent, UserProxyAgent
 from autogen_agentchat.conditions import HandoffTermination
+from autogen_agentchat.messages import TextMessage
 from autogen_agentchat.teams import (
     DiGraphBuilder,
     GraphFlow,
@@ -15,6 +16,7 @@ from autogen_agentchat.teams import (
     RoundRobinGroupChat,
     Swarm,
 )
+from autogen_agentchat.teams._group_chat._events import GroupChatStart
 
 from agenttrace.joins import facts_of, join_traces
 from agenttrace.models import Trace
@@ -100,6 +102,16 @@ def asks_the_user() -> RoundRobinGroupChat:
     return RoundRobinGroupChat(members, termination_condition=says("APPROVE"))
 
 
+def holds_contents() -> bool:
+    """Whether this AutoGen writes more of a chat message than its source (0.7.1 does not)."""
+    start = GroupChatStart(messages=[TextMessage(content="x", source="user")])
+    return '"content":"x"' in start.model_dump_json()
+
+
+def told(trace: Trace) -> list[tuple[str, ...]]:
+    return [m if holds_contents() else m[:2] for m in said(trace)]
+
+
 def go(build: Callable[[], Any]) -> None:
     try:
         asyncio.run(build().run(task="go"))
@@ -141,7 +153,7 @@ def test_agents_and_messages_are_the_same(build) -> None:
     ours = captured(build)
     theirs, groups = as_autogen_tells_it(build)
 
-    assert said(theirs) == said(ours)
+    assert told(theirs) == told(ours)
     assert {a.name for a in theirs.agents} == {a.name for a in ours.agents}
     assert [m.audience for m in theirs.messages] == [m.audience for m in ours.messages]
     assert len(groups) == 1
@@ -151,4 +163,6 @@ def test_what_a_user_proxy_asks_is_not_in_them() -> None:
     ours = captured(asks_the_user)
     theirs, _ = as_autogen_tells_it(asks_the_user)
 
-    assert said(theirs) == [m for m in said(ours) if m[2] not in ("question", "answer")]
+    asked = ("question", "answer")
+    untold = [n for n, m in enumerate(said(ours)) if m[2] in asked]
+    assert told(theirs) == [m for n, m in enumerate(told(ours)) if n not in untold]
