@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, select
+from sqlalchemy import Connection, delete, select, tuple_
 
 from agenttrace.models import SpanEvent
 from agenttrace_server.store import SpanKey
@@ -43,8 +43,8 @@ def kept(
         return {}
     listed, item = dialect.each(spans)
     c = WAITING.c
-    query = select(c.trace_id, c.span_id, c.event).join(
-        listed, and_(c.trace_id == item(0), c.span_id == item(1))
+    query = select(c.trace_id, c.span_id, c.event).where(
+        tuple_(c.trace_id, c.span_id).in_(select(item(0), item(1)).select_from(listed))
     )
     found: dict[SpanKey, list[SpanEvent]] = {}
     for trace_id, span_id, text in connection.execute(query.where(c.project_id == project_id)):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, or_, select
+from sqlalchemy import Connection, and_, delete, or_, select, tuple_
 
 from agenttrace.models import Scope, Span, SpanEvent
 from agenttrace_server.store import SpanKey
@@ -130,7 +130,7 @@ def _replaces(tx: Connection, incoming: Incoming, row: Sequence[Any]) -> bool:
 
 def _states(tx: Connection, dialect: Dialect, batch: Batch) -> dict[str, TraceState]:
     listed, item = dialect.each([[trace_id] for trace_id in {key[0] for key in batch.incoming}])
-    query = select(TRACES).join(listed, TRACES.c.trace_id == item(0))
+    query = select(TRACES).where(TRACES.c.trace_id.in_(select(item(0)).select_from(listed)))
     query = query.where(TRACES.c.project_id == batch.project_id).order_by(TRACES.c.trace_id)
     rows = tx.execute(dialect.locked(query))
     return {row.trace_id: TraceState(*row) for row in rows}
@@ -150,10 +150,12 @@ def _spans(
     if not keys:
         return []
     listed, item = dialect.each(keys)
-    query = select(SPANS).join(
-        listed, and_(SPANS.c.trace_id == item(0), SPANS.c.span_id == item(1))
+    # Not a join: SQLite would go through the list once for every span of the project.
+    wanted = tuple_(SPANS.c.trace_id, SPANS.c.span_id).in_(
+        select(item(0), item(1)).select_from(listed)
     )
-    return tx.execute(query.where(SPANS.c.project_id == project_id, *where)).all()
+    query = select(SPANS).where(SPANS.c.project_id == project_id, wanted, *where)
+    return tx.execute(query).all()
 
 
 def _remove(tx: Connection, search: Search, outdated: Sequence[Sequence[Any]]) -> None:
@@ -239,10 +241,11 @@ def _having_children(
     if not keys:
         return set()
     listed, item = dialect.each(keys)
-    query = select(SPANS.c.trace_id, SPANS.c.parent_span_id).join(
-        listed, and_(SPANS.c.parent_span_id == item(1), SPANS.c.trace_id == item(0))
+    wanted = tuple_(SPANS.c.trace_id, SPANS.c.parent_span_id).in_(
+        select(item(0), item(1)).select_from(listed)
     )
-    rows = tx.execute(query.where(SPANS.c.project_id == project_id, *_IS_USER))
+    query = select(SPANS.c.trace_id, SPANS.c.parent_span_id)
+    rows = tx.execute(query.where(SPANS.c.project_id == project_id, wanted, *_IS_USER))
     return {(trace_id, parent) for trace_id, parent in rows}
 
 
