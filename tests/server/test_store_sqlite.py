@@ -213,6 +213,32 @@ def test_no_list_query_reads_a_whole_table(file: Path, query: TraceQuery) -> Non
     assert [plan for plan in plans if plan.startswith("SCAN") and "VIRTUAL" not in plan] == []
 
 
+def test_a_second_batch_of_a_trace_is_looked_up_by_key(file: Path) -> None:
+    with opened(f"sqlite:///{file}") as store:
+        store.write([span(1), span(2, parent=1)])
+        statements: list[tuple[str, object]] = []
+        from sqlalchemy import event
+
+        event.listen(
+            store._database.writer,  # type: ignore[attr-defined]
+            "before_cursor_execute",
+            lambda _c, _u, sql, parameters, *_: statements.append((sql, parameters)),
+        )
+        store.write([span(2, parent=1), span(3, parent=2)])
+        with closing(sqlite3.connect(file)) as connection:
+            plans = [
+                row[3]
+                for sql, parameters in statements
+                if sql.startswith("SELECT spans.") and "json_each" in sql
+                for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
+                if " spans " in row[3]
+            ]
+
+    assert plans
+    # By the project alone, it would read every span there is, once for each of the batch.
+    assert [plan for plan in plans if "trace_id=?" not in plan] == []
+
+
 def test_a_database_of_a_newer_version_is_refused(file: Path) -> None:
     with opened(f"sqlite:///{file}"):
         pass
