@@ -27,7 +27,7 @@ from agenttrace_server.cli.configuration import (
     require_writable,
 )
 from agenttrace_server.cli.pages import ensure_ui
-from agenttrace_server.cli.terminal import say, write_json, write_line, write_table
+from agenttrace_server.cli.terminal import say, write_json, write_line
 from agenttrace_server.cli.traces import print_failures, read_trace
 
 if TYPE_CHECKING:
@@ -268,16 +268,10 @@ def _summary(address: str, found: dict[str, Any]) -> dict[str, Any]:
 
 def _print(address: str, found: dict[str, Any]) -> None:
     observed = sum(message["provenance"] == "observed" for message in found["messages"])
-    messages = f"{len(found['messages'])}, {observed} of them observed"
-    write_table(
-        ("", ""),
-        (
-            ("Agents", ", ".join(agent["name"] for agent in found["agents"])),
-            ("Messages", messages),
-            ("Spans", found["trace"]["span_count"]),
-            ("Failures", len(found["failures"])),
-        ),
-    )
+    write_line(f"Agents    {', '.join(agent['name'] for agent in found['agents'])}")
+    write_line(f"Messages  {len(found['messages'])}, {observed} of them observed")
+    write_line(f"Spans     {found['trace']['span_count']}")
+    write_line(f"Failures  {len(found['failures'])}")
     print_failures(found["failures"])
     write_line()
     write_line(f"Look at it: {address}", style="bold")
