@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Span
+from opentelemetry.trace import Span, Tracer
 
 from agenttrace.models import MessageType
 from agenttrace_langgraph.roles import Path
@@ -38,6 +38,7 @@ class Root:
 
     names: Mapping[Path, str]
     run_id: UUID
+    tracer: Tracer
     met: dict[Path, str] = field(default_factory=dict)
     """Names of participants that the graphs do not show from outside."""
     open: set[UUID] = field(default_factory=set)

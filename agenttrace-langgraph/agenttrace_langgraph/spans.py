@@ -68,7 +68,8 @@ class Spans:
         current = otel.get_current()
         inside = otel.get_value(_INSIDE, current)
         base = current if parent is None or inside == parent.key else parent.context
-        span = sdk.tracer(SCOPE).start_span(
+        tracer = sdk.tracer(SCOPE) if parent is None else parent.root.tracer
+        span = tracer.start_span(
             title,
             base,
             kind=span_kind,
@@ -85,7 +86,7 @@ class Spans:
             fields["within"] = graph_around(parent)
         run = kind(
             run_id=run_id,
-            root=parent.root if parent is not None else Root(names or {}, run_id),
+            root=parent.root if parent is not None else Root(names or {}, run_id, tracer),
             span=span,
             context=context,
             key=key,

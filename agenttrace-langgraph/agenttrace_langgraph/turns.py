@@ -6,8 +6,7 @@ static and conditional, `Command(goto=…)`, `Send` and deferred nodes are all r
 nothing is guessed from timing.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from langgraph.pregel._io import map_command
@@ -26,6 +25,21 @@ SENDS = "__pregel_tasks"
 START = "__start__"
 INTERRUPT = "__interrupt__"
 _STATE = frozenset({"__root__", "__end__"})
+
+
+class _Once:
+    """A function without arguments whose first answer is kept."""
+
+    __slots__ = ("answer", "make")
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make: Callable[[], Any] | None = make
+        self.answer: Any = None
+
+    def __call__(self) -> Any:
+        if self.make is not None:
+            self.answer, self.make = self.make(), None
+        return self.answer
 
 
 def open_graph(graph: Graph, given: Any = None) -> None:
@@ -301,7 +315,7 @@ def _content(
             return received.content.make()
         return received.content if spoken is None else spoken
 
-    return Lazy(cache(content))  # it is the message, the sender's output, the recipient's input
+    return Lazy(_Once(content))  # it is the message, the sender's output, the recipient's input
 
 
 def _end_branch(
