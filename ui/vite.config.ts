@@ -29,6 +29,8 @@ export default defineConfig({
   test: {
     // Tests that need a page say so: `// @vitest-environment jsdom`.
     environment: 'node',
+    // A busy machine is slow, not wrong.
+    testTimeout: 60_000,
     setupFiles: ['./src/test-setup.ts'],
     include: ['src/**/*.test.{ts,tsx}'],
   },

@@ -50,7 +50,7 @@ function Loaded({ span }: { span: Span }) {
           <h3 className="min-w-0 text-base font-semibold break-words">{span.name}</h3>
         </div>
         <div className="mt-1.5 flex flex-wrap items-center gap-x-3 gap-y-1 text-xs text-muted">
-          <Badge tone={span.status === 'error' ? 'danger' : span.status === 'ok' ? 'ok' : 'neutral'}>{span.status === 'unset' ? kindName(span.kind) : span.status}</Badge>
+          {span.status !== 'unset' && <Badge tone={span.status === 'error' ? 'danger' : 'ok'}>{span.status}</Badge>}
           {span.agent && <AgentLink name={span.agent} />}
           <span className="tabular">
             {duration(span.duration_ms * 1000)} at {offset(micros(span.start_time) - origin)}

@@ -28,9 +28,11 @@ export function FailureCard({ failure, linked = true }: { failure: Failure; link
       className={clsx('rounded-lg border bg-panel', failure.decisive && !rejected ? 'border-warn' : 'border-line', rejected && 'opacity-70')}
     >
       <div className="flex flex-col gap-1.5 px-3 pt-2.5 pb-2">
-        <div className="flex flex-wrap items-center gap-x-2 gap-y-1">
+        <div className="flex items-baseline gap-2">
           {code && <span className="font-mono text-2xs text-muted">{code}</span>}
           <h4 className={clsx('font-semibold', rejected && 'line-through')}>{nameOf(failure)}</h4>
+        </div>
+        <div className="flex flex-wrap items-center gap-x-2 gap-y-1">
           {failure.decisive && <Badge tone="warn">decisive step</Badge>}
           <Badge tone={SEVERITY_TONES[failure.severity]}>{failure.severity}</Badge>
           <Confidence value={failure.confidence} />
@@ -48,8 +50,8 @@ export function FailureCard({ failure, linked = true }: { failure: Failure; link
       <div className="flex flex-wrap items-center gap-x-3 gap-y-1 border-t border-line py-1 pr-1 pl-3 text-xs">
         {failure.agent && <AgentLink name={failure.agent} />}
         {linked && (target.kind === 'message' || target.kind === 'span') && (
-          <button type="button" onClick={() => { select(target) }} className="font-medium text-accent hover:underline">
-            Show {target.kind}
+          <button type="button" aria-label={`Show ${target.kind}`} onClick={() => { select(target) }} className="font-medium text-accent hover:underline">
+            Show
           </button>
         )}
         <span className="ml-auto flex items-center">

@@ -2,10 +2,9 @@
 import type { D3ZoomEvent, ZoomBehavior } from 'd3-zoom'
 import { zoom, zoomIdentity } from 'd3-zoom'
 import { select } from 'd3-selection'
-import { Maximize, Minus, Network, Plus, Search, Workflow } from 'lucide-react'
+import { Boxes, Maximize, Minus, Network, Plus, Search, Workflow } from 'lucide-react'
 import type { PointerEvent } from 'react'
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
-import type { GraphEdge } from '@/api/types'
 import { offset } from '@/shared/format'
 import { usePreference } from '@/shared/preferences'
 import { useSize } from '@/shared/size'
@@ -16,6 +15,8 @@ import { useTraceView } from '../context'
 import type { Selection } from '../model'
 import { edgeKey } from '../model'
 import type { Point } from './geometry'
+import type { Grouped } from './grouping'
+import { groupSimilar } from './grouping'
 import type { placeInLayers } from './layered'
 import { Legend } from './Legend'
 import type { Picture as Drawn } from './model'
@@ -25,6 +26,11 @@ import { useMeasure } from './measure'
 
 type Layout = 'force' | 'layers'
 
+const NONE: ReadonlySet<string> = new Set()
+
+/** A set that has everything in it: no group stays closed. */
+const ALL: ReadonlySet<string> = Object.assign(new Set<string>(), { has: () => true })
+
 const FONT = '600 12.5px "Inter Variable"'
 
 export function GraphView({ compact = false }: { compact?: boolean }) {
@@ -32,7 +38,14 @@ export function GraphView({ compact = false }: { compact?: boolean }) {
   const [layout, setLayout] = usePreference<Layout>('graph.layout', 'force')
   const [wanted, setWanted] = useState('')
   const [untilUs, setUntilUs] = useState<number | null>(null)
-  const { nodes, metrics } = data.graph
+  const { nodes, edges, metrics } = data.graph
+  const [grouping, setGrouping] = useState<boolean | null>(null)
+  const [opened, setOpened] = useState(NONE)
+  const alike = useMemo(() => groupSimilar(nodes, edges, NONE).members.size > 0, [nodes, edges])
+  // More than this would be too small to read all at once.
+  const group = grouping ?? nodes.length > 30
+  const grouped = useMemo(() => groupSimilar(nodes, edges, group ? opened : ALL), [nodes, edges, group, opened])
+  const open = useCallback((names: readonly string[]) => { setOpened((old) => new Set([...old, ...names])) }, [])
   const cycles = metrics.delegation_cycles.length
   return (
     <Panel
@@ -52,6 +65,18 @@ export function GraphView({ compact = false }: { compact?: boolean }) {
             </span>
           )}
           <span className="ml-auto" />
+          {alike && (
+            <IconButton
+              label={group && !opened.size ? 'Show every agent' : 'Group agents that differ by a number'}
+              pressed={group && !opened.size}
+              onClick={() => {
+                setGrouping(opened.size > 0 || !group)
+                setOpened(NONE)
+              }}
+            >
+              <Boxes className="size-4" />
+            </IconButton>
+          )}
           {(!compact || nodes.length > 20) && (
             <span className="relative">
               <Search aria-hidden className="pointer-events-none absolute top-1.5 left-1.5 size-3.5 text-faint" />
@@ -86,7 +111,7 @@ export function GraphView({ compact = false }: { compact?: boolean }) {
           <SkeletonLines label="Looking for agents" />
         )
       ) : (
-        <Stage layout={layout} wanted={wanted} untilUs={untilUs} setUntilUs={setUntilUs} compact={compact} />
+        <Stage layout={layout} grouped={grouped} onOpen={open} wanted={wanted} untilUs={untilUs} setUntilUs={setUntilUs} compact={compact} />
       )}
     </Panel>
   )
@@ -94,25 +119,30 @@ export function GraphView({ compact = false }: { compact?: boolean }) {
 
 function Stage({
   layout,
+  grouped,
+  onOpen,
   wanted,
   untilUs,
   setUntilUs,
   compact,
 }: {
   layout: Layout
+  grouped: Grouped
+  onOpen: (names: readonly string[]) => void
   wanted: string
   untilUs: number | null
   setUntilUs: (us: number | null) => void
   compact: boolean
 }) {
   const { data, selection, links, select: choose } = useTraceView()
+  const { cardOf } = grouped
   const box = useRef<HTMLDivElement>(null)
   const svg = useRef<SVGSVGElement>(null)
   const world = useRef<SVGGElement>(null)
   const { width, height } = useSize(box)
   const measure = useMeasure(FONT)
   const aspect = width && height ? Math.round((width / height) * 4) / 4 : 1.25
-  const { picture, move } = usePicture(layout, aspect, measure)
+  const { picture, move } = usePicture(layout, grouped, aspect, measure)
   const moved = useRef(false)
 
   const [dense, setDense] = useState(false)
@@ -192,12 +222,12 @@ function Stage({
     for (const m of data.messages) {
       if (m.atUs > untilUs) continue
       for (const name of new Set([m.recipient, ...m.audience])) {
-        const key = edgeKey(m.sender, name)
+        const key = edgeKey(cardOf(m.sender), cardOf(name))
         counts.set(key, (counts.get(key) ?? 0) + 1)
       }
     }
     return counts
-  }, [data.messages, untilUs])
+  }, [data.messages, untilUs, cardOf])
   const hits = useMemo(() => found(data.graph.nodes, wanted), [data.graph.nodes, wanted])
 
   return (
@@ -205,7 +235,7 @@ function Stage({
       <svg ref={svg} width={width} height={height} className="block touch-none" role="group" aria-label="Agents and the messages between them" onPointerMove={onPointerMove} onPointerUp={onPointerUp}>
         <g ref={world}>
           {picture && (
-            <Picture picture={picture} data={data} selection={selection} links={links} found={hits} until={until} measure={measure} dense={dense} onSelect={onSelect} onDragNode={onDragNode} />
+            <Picture picture={picture} members={grouped.members} onOpen={onOpen} data={data} selection={selection} links={links} found={hits} until={until} measure={measure} dense={dense} onSelect={onSelect} onDragNode={onDragNode} />
           )}
         </g>
       </svg>
@@ -229,9 +259,10 @@ function Stage({
 }
 
 /** The placed graph, and how to move one card of it. */
-function usePicture(layout: Layout, aspect: number, measure: (text: string) => number) {
+function usePicture(layout: Layout, grouped: Grouped, aspect: number, measure: (text: string) => number) {
   const { data } = useTraceView()
-  const { graph, participants } = data
+  const { participants } = data
+  const { nodes: cards, edges, cardOf } = grouped
   const [layered, setLayered] = useState<{ placeInLayers: typeof placeInLayers } | null>(null)
   useEffect(() => {
     if (layout === 'layers') void import('./layered').then(setLayered)
@@ -239,21 +270,20 @@ function usePicture(layout: Layout, aspect: number, measure: (text: string) => n
   const places = useRef<{ layout: Layout; aspect: number; at: Map<string, Point> } | null>(null)
   const [shown, setShown] = useState<Drawn | null>(null)
   useEffect(() => {
-    const order = new Map(participants.map((name, i) => [name, i]))
-    const nodes = [...graph.nodes].sort((a, b) => (order.get(a.name) ?? 1e9) - (order.get(b.name) ?? 1e9))
+    const order = new Map(participants.map((name, i) => [cardOf(name), i]))
+    const nodes = [...cards].sort((a, b) => (order.get(a.name) ?? 1e9) - (order.get(b.name) ?? 1e9))
     let next: Drawn | null = null
-    if (layout === 'layers') next = layered && layered.placeInLayers(nodes, graph.edges, measure, aspect > 1.9)
+    if (layout === 'layers') next = layered && layered.placeInLayers(nodes, edges, measure, aspect > 1.9)
     else {
       // Same page, same shape: agents that have a place keep it while the trace grows.
       const kept = places.current?.layout === layout && places.current.aspect === aspect ? places.current.at : undefined
       const all = kept && nodes.every((node) => kept.has(node.name))
-      next = placeByForce(nodes, graph.edges, aspect, measure, all ? kept : kept && kept.size * 2 > nodes.length ? kept : undefined)
+      next = placeByForce(nodes, edges, aspect, measure, all ? kept : kept && kept.size * 2 > nodes.length ? kept : undefined)
     }
     if (!next) return
     places.current = { layout, aspect, at: new Map(next.nodes.map((placed) => [placed.node.name, { x: placed.x, y: placed.y }])) }
     setShown(next)
-  }, [graph, participants, layout, layered, aspect, measure])
-  const edges: readonly GraphEdge[] = graph.edges
+  }, [cards, edges, cardOf, participants, layout, layered, aspect, measure])
   const move = useCallback(
     (name: string, dx: number, dy: number) => {
       setShown((old) => {

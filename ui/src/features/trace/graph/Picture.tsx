@@ -14,6 +14,9 @@ export interface PictureProps {
   data: TraceData
   selection: Selection
   links: Links
+  /** Cards that stand for several agents, and who those are. */
+  members: ReadonlyMap<string, readonly string[]>
+  onOpen: (names: readonly string[]) => void
   /** Names to stand out from a search; empty for none. */
   found: ReadonlySet<string>
   /** How many messages each edge carries up to the chosen moment; null for all of them. */
@@ -26,15 +29,18 @@ export interface PictureProps {
 }
 
 export const Picture = memo(function Picture(props: PictureProps) {
-  const { picture, selection, links, found } = props
+  const { picture, selection, links, found, members } = props
   const focused = selection.kind !== 'none' && (links.agents.size > 0 || links.edges.size > 0)
-  const dimNode = (name: string) => (found.size ? !found.has(name) : focused && !links.agents.has(name) && !touches(links, name))
-  const dimEdge = (key: string) => found.size > 0 || (focused && !links.edges.has(key))
+  const within = (name: string, test: (name: string) => boolean) => members.get(name)?.some(test) ?? test(name)
+  const dimNode = (name: string) =>
+    found.size ? !within(name, (n) => found.has(n)) : focused && !within(name, (n) => links.agents.has(n) || touches(links, n))
+  const dimEdge = ({ key, edge }: PlacedEdge) =>
+    found.size > 0 || (focused && !links.edges.has(key) && !members.has(edge.sender) && !members.has(edge.recipient))
   return (
     <>
       <g>
         {picture.edges.map((placed) => (
-          <Edge key={placed.key} placed={placed} dim={dimEdge(placed.key)} {...props} />
+          <Edge key={placed.key} placed={placed} dim={dimEdge(placed)} {...props} />
         ))}
       </g>
       <g>
@@ -44,7 +50,7 @@ export const Picture = memo(function Picture(props: PictureProps) {
       </g>
       <g>
         {picture.edges.map((placed) => (
-          <EdgeNumber key={placed.key} placed={placed} dim={dimEdge(placed.key)} {...props} />
+          <EdgeNumber key={placed.key} placed={placed} dim={dimEdge(placed)} {...props} />
         ))}
       </g>
     </>
@@ -83,13 +89,17 @@ function describeEdge({ edge }: PlacedEdge): string {
   return [`${edge.sender} to ${edge.recipient}: ${plural(edge.count, 'message')} (${types})`, ...notes.filter(Boolean)].join(', ')
 }
 
-function Edge({ placed, dim, selection, until, onSelect }: { placed: PlacedEdge; dim: boolean } & PictureProps) {
+function Edge({ placed, dim, selection, until, members, onSelect, onOpen }: { placed: PlacedEdge; dim: boolean } & PictureProps) {
   const { edge, path, tip } = placed
   const n = countOf({ placed, until })
   const chosen = selection.kind === 'edge' && selection.sender === edge.sender && selection.recipient === edge.recipient
   const colour = edgeColour(placed)
   const width = edgeWidth(n)
-  const select = () => { onSelect({ kind: 'edge', sender: edge.sender, recipient: edge.recipient }) }
+  const crowds = [edge.sender, edge.recipient].filter((name) => members.has(name))
+  const select = () => {
+    if (crowds.length) onOpen(crowds)
+    else onSelect({ kind: 'edge', sender: edge.sender, recipient: edge.recipient })
+  }
   const size = 6 + width
   return (
     <g
@@ -125,15 +135,19 @@ function EdgeNumber({ placed, dim, until, dense }: { placed: PlacedEdge; dim: bo
   )
 }
 
-function Card({ placed, dim, data, selection, links, measure, dense, onSelect, onDragNode }: { placed: PlacedNode; dim: boolean } & PictureProps) {
+function Card({ placed, dim, data, selection, links, members, measure, dense, onSelect, onOpen, onDragNode }: { placed: PlacedNode; dim: boolean } & PictureProps) {
   const { node, width, height } = placed
   const chosen = selection.kind === 'agent' && selection.name === node.name
   const near = !chosen && selection.kind !== 'none' && links.agents.has(node.name)
   const user = node.name === USER && node.spans === 0
   const colour = user ? 'var(--faint)' : data.colourOf(node.name)
-  const select = () => { onSelect({ kind: 'agent', name: node.name }) }
-  const detail = user ? 'the caller' : node.tokens ? `${plural(node.spans, 'span')} · ${count(node.tokens)} tok` : plural(node.spans, 'span')
-  const small = !user && measure(detail) * 0.84 > width - 48 ? plural(node.spans, 'span') : detail
+  const crowd = members.get(node.name)
+  const select = () => {
+    if (crowd) onOpen([node.name])
+    else onSelect({ kind: 'agent', name: node.name })
+  }
+  const detail = crowd ? plural(crowd.length, 'agent') : user ? 'the caller' : node.tokens ? `${plural(node.spans, 'span')} · ${count(node.tokens)} tok` : plural(node.spans, 'span')
+  const small = !user && !crowd && measure(detail) * 0.84 > width - 48 ? plural(node.spans, 'span') : detail
   const marks = [node.errors ? plural(node.errors, 'error') : '', node.failures ? plural(node.failures, 'failure') : ''].filter(Boolean)
   return (
     <g
@@ -149,7 +163,8 @@ function Card({ placed, dim, data, selection, links, measure, dense, onSelect, o
       opacity={dim ? 0.38 : 1}
     >
       {/* The name for screen readers too: an aria-label would have to repeat every letter that is drawn. */}
-      <title>{[`${user ? 'User' : `Agent ${node.name}`}: ${plural(node.messages_out, 'message')} sent, ${String(node.messages_in)} received`, ...marks].join(', ')}</title>
+      <title>{[`${crowd ? `${String(crowd.length)} agents ${node.name}, open` : user ? 'User' : `Agent ${node.name}`}: ${plural(node.messages_out, 'message')} sent, ${String(node.messages_in)} received`, ...marks].join(', ')}</title>
+      {crowd && <rect x={-width / 2 + 5} y={-height / 2 + 5} width={width} height={height} rx={10} fill="var(--raised)" stroke="var(--line-strong)" />}
       <rect
         x={-width / 2}
         y={-height / 2}

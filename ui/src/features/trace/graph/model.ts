@@ -142,7 +142,7 @@ function separate(bodies: Body[], strength: number): boolean {
       if (!a || !b) continue
       const dx = b.x - a.x
       const dy = b.y - a.y
-      const x = (a.width + b.width) / 2 + 40 - Math.abs(dx)
+      const x = (a.width + b.width) / 2 + 60 - Math.abs(dx)
       const y = (a.height + b.height) / 2 + 44 - Math.abs(dy)
       if (x <= 0 || y <= 0) continue
       touched = true
@@ -213,6 +213,11 @@ function route(from: Box, to: Box, bothWays: boolean, nodes: readonly Box[], lab
 }
 
 function crosses(curve: Curve, box: Box): boolean {
+  // A curve stays within the triangle of its three points.
+  const x = box.width / 2 + 6
+  const y = box.height / 2 + 6
+  if (Math.max(curve.from.x, curve.control.x, curve.to.x) < box.x - x || Math.min(curve.from.x, curve.control.x, curve.to.x) > box.x + x) return false
+  if (Math.max(curve.from.y, curve.control.y, curve.to.y) < box.y - y || Math.min(curve.from.y, curve.control.y, curve.to.y) > box.y + y) return false
   for (let t = 0.04; t < 1; t += 0.04) if (contains(box, pointAt(curve, t), 6)) return true
   return false
 }

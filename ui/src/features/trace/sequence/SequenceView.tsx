@@ -50,6 +50,17 @@ export function SequenceView({ compact = false }: { compact?: boolean }) {
   )
 }
 
+/** Lanes at least this wide have a mark and a name; less wide ones the name, narrow ones the mark. */
+const WITH_MARK = 100
+const NAME_ONLY = 74
+const MARK_ONLY = 44
+
+/** Rather narrower lanes than some out of sight, as long as they can be told apart. */
+function leastWidth(lanes: number, free: number, compact: boolean): number | undefined {
+  if (lanes * NAME_ONLY <= free) return NAME_ONLY
+  return compact && lanes * MARK_ONLY <= free ? MARK_ONLY : undefined
+}
+
 const NO_FOLDS: ReadonlySet<string> = new Set()
 
 function Lanes({ compact }: { compact: boolean }) {
@@ -59,7 +70,10 @@ function Lanes({ compact }: { compact: boolean }) {
   const [folded, setFolded] = useState(NO_FOLDS)
   const roomy = !compact && width > ROOMY
   const names = useMemo(() => speakers(data.participants, data.messages), [data.participants, data.messages])
-  const layout = useMemo(() => layLanes(names, folded, (roomy ? width * 0.62 : width) - TIME - 14, names.length * 74 < width - TIME - 14 ? 74 : undefined), [names, folded, roomy, width])
+  const layout = useMemo(() => {
+    const free = (roomy ? width * 0.62 : width) - TIME - 14
+    return layLanes(names, folded, free, leastWidth(names.length, free, compact))
+  }, [names, folded, roomy, compact, width])
   const lanes = useMemo(() => new Map(layout.lanes.map((lane) => [lane.name, lane])), [layout])
   const rows = useVirtualizer({
     count: data.messages.length,
@@ -134,6 +148,7 @@ function Lanes({ compact }: { compact: boolean }) {
 
 function LaneHead({ lane, bright, onFold }: { lane: Lane; bright: boolean; onFold: () => void }) {
   const { data } = useTraceView()
+  const initial = lane.folded || lane.width < NAME_ONLY
   return (
     <button
       type="button"
@@ -143,10 +158,11 @@ function LaneHead({ lane, bright, onFold }: { lane: Lane; bright: boolean; onFol
       className={clsx('absolute top-1 flex h-[26px] items-center justify-center gap-1.5 rounded-md px-1 text-xs font-medium hover:bg-hover', bright ? 'text-text' : 'text-muted')}
       style={{ left: TIME + lane.x - lane.width / 2 + 2, width: lane.width - 4 }}
     >
-      {(lane.folded || lane.width >= 100) && <AgentMark name={lane.name} size={16} />}
-      {lane.folded && <span className="sr-only">{lane.name}</span>}
-      {!lane.folded && (
-        <span className="truncate" style={lane.width < 100 ? { color: data.colourOf(lane.name) } : undefined}>
+      {(initial || lane.width >= WITH_MARK) && <AgentMark name={lane.name} size={16} />}
+      {initial ? (
+        <span className="sr-only">{lane.name}</span>
+      ) : (
+        <span className="truncate" style={lane.width < WITH_MARK ? { color: data.colourOf(lane.name) } : undefined}>
           {lane.name}
         </span>
       )}

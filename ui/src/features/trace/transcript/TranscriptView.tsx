@@ -32,7 +32,7 @@ export function TranscriptView() {
             <input type="checkbox" className="size-3.5 accent-accent-strong" checked={calls} onChange={(e) => { setCalls(e.target.checked) }} />
             Model and tool calls
           </label>
-          <span className="tabular ml-auto truncate text-xs text-faint" aria-live="polite">
+          <span className="tabular ml-auto hidden truncate text-xs text-faint sm:inline" aria-live="polite">
             {known ? `${agent} knew ${plural(known.known, 'entry', 'entries')} at the selected moment` : plural(entries.length, 'entry', 'entries')}
           </span>
         </>
