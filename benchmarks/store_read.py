@@ -1,6 +1,6 @@
 """How long reading takes: lists of many traces, the skeleton of one trace of 50,000 spans.
 
-The baseline of the skeleton is the same trace read whole, bodies included. One JSON line per figure.
+The baseline of the skeleton is the same trace read whole, bodies included. A JSON line per figure.
 
     python benchmarks/store_read.py [--traces 20000] [--spans 50000]
 """
