@@ -15,7 +15,7 @@ from typing import Any
 
 from support.ports import free_port
 
-SECONDS = 120
+SECONDS = 300
 _KEPT = ("PATH", "LANG", "SYSTEMROOT", "TMPDIR")
 
 
@@ -119,7 +119,7 @@ class Serving:
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            self.process.wait(30)
+            self.process.wait(SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise

@@ -14,7 +14,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def uv(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> str:
     """Run uv and return what it wrote; its complaint is the test's failure."""
-    program = os.environ.get("UV") or shutil.which("uv")
+    # The one beside our Python is a program, where the one on the PATH may be a script that needs
+    # more of that PATH than a test leaves it.
+    own = Path(sys.executable).with_name("uv")
+    program = own if own.exists() else os.environ.get("UV") or shutil.which("uv")
     assert program, "uv is not on the PATH: pip install uv"
     done = subprocess.run(
         [program, *map(str, arguments)],
