@@ -204,6 +204,7 @@ def test_many_agents_and_many_spans_are_shown(page: Page, server: RunningServer)
         server.wait_analysed(run.trace_id)
 
     page.goto(f"{server.url}/traces/{crowd.trace_id}?view=graph")
+    expect(page.get_by_role("button", name=re.compile("^60 agents worker-#"))).to_be_visible()
     page.get_by_role("searchbox", name="Find an agent").fill("worker-042")
     expect(page.get_by_role("button", name=re.compile("^Agent worker-042"))).to_be_visible()
 

@@ -4,7 +4,7 @@ import { zoom, zoomIdentity } from 'd3-zoom'
 import { select } from 'd3-selection'
 import { Boxes, Maximize, Minus, Network, Plus, Search, Workflow } from 'lucide-react'
 import type { PointerEvent } from 'react'
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from 'react'
 import { offset } from '@/shared/format'
 import { usePreference } from '@/shared/preferences'
 import { useSize } from '@/shared/size'
@@ -16,7 +16,7 @@ import type { Selection } from '../model'
 import { edgeKey } from '../model'
 import type { Point } from './geometry'
 import type { Grouped } from './grouping'
-import { groupSimilar } from './grouping'
+import { groupSimilar, pattern } from './grouping'
 import type { placeInLayers } from './layered'
 import { Legend } from './Legend'
 import type { Picture as Drawn } from './model'
@@ -44,7 +44,12 @@ export function GraphView({ compact = false }: { compact?: boolean }) {
   const alike = useMemo(() => groupSimilar(nodes, edges, NONE).members.size > 0, [nodes, edges])
   // More than this would be too small to read all at once.
   const group = grouping ?? nodes.length > 30
-  const grouped = useMemo(() => groupSimilar(nodes, edges, group ? opened : ALL), [nodes, edges, group, opened])
+  const sought = useDeferredValue(wanted)
+  const grouped = useMemo(() => {
+    if (!group) return groupSimilar(nodes, edges, ALL)
+    // An agent that is looked for must not stay hidden behind its group's card.
+    return groupSimilar(nodes, edges, new Set([...opened, ...[...found(nodes, sought)].map(pattern)]))
+  }, [nodes, edges, group, opened, sought])
   const open = useCallback((names: readonly string[]) => { setOpened((old) => new Set([...old, ...names])) }, [])
   const cycles = metrics.delegation_cycles.length
   return (
