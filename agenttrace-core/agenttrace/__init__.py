@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Trace,
     )
     from agenttrace.propagation import child_environment, continue_trace, trace_headers
+    from agenttrace.replayables import replayable
     from agenttrace.sdk import flush, instrument, uninstrument
     from agenttrace.tracer import AgentTracer
 
@@ -54,6 +55,7 @@ _HOME = {
             "SpanEvent SpanLink Trace"
         ),
         "propagation": "child_environment continue_trace trace_headers",
+        "replayables": "replayable",
         "sdk": "flush instrument uninstrument",
         "tracer": "AgentTracer",
     }.items()
@@ -91,6 +93,7 @@ __all__ = [
     "flush",
     "hookimpl",
     "instrument",
+    "replayable",
     "trace_headers",
     "uninstrument",
 ]
