@@ -7,14 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agenttrace.edits import Edit
     from agenttrace.errors import (
         AgentTraceError,
         CheckpointNotFound,
+        EditError,
         FailureNotFound,
         InvalidPayload,
         NoExecutor,
         PluginError,
+        ReplayCancelled,
         ReplayError,
+        ReplayStopped,
         ServerError,
         SpanNotFound,
         StoreUnavailable,
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
         Trace,
     )
     from agenttrace.propagation import child_environment, continue_trace, trace_headers
+    from agenttrace.replay import Answer, Recording, Replay
     from agenttrace.replayables import replayable
     from agenttrace.sdk import flush, instrument, uninstrument
     from agenttrace.tracer import AgentTracer
@@ -44,9 +49,11 @@ if TYPE_CHECKING:
 _HOME = {
     name: module
     for module, names in {
+        "edits": "Edit",
         "errors": (
-            "AgentTraceError CheckpointNotFound FailureNotFound InvalidPayload NoExecutor "
-            "PluginError ReplayError ServerError SpanNotFound StoreUnavailable TraceNotFound"
+            "AgentTraceError CheckpointNotFound EditError FailureNotFound InvalidPayload "
+            "NoExecutor PluginError ReplayCancelled ReplayError ReplayStopped ServerError "
+            "SpanNotFound StoreUnavailable TraceNotFound"
         ),
         "exporter": "OTLPExporter",
         "hookspecs": "hookimpl",
@@ -55,6 +62,7 @@ _HOME = {
             "SpanEvent SpanLink Trace"
         ),
         "propagation": "child_environment continue_trace trace_headers",
+        "replay": "Answer Recording Replay",
         "replayables": "replayable",
         "sdk": "flush instrument uninstrument",
         "tracer": "AgentTracer",
@@ -66,8 +74,11 @@ __all__ = [
     "Agent",
     "AgentTraceError",
     "AgentTracer",
+    "Answer",
     "Checkpoint",
     "CheckpointNotFound",
+    "Edit",
+    "EditError",
     "Executor",
     "FailureAnnotation",
     "FailureNotFound",
@@ -78,7 +89,11 @@ __all__ = [
     "OTLPExporter",
     "PluginError",
     "RawSpan",
+    "Recording",
+    "Replay",
+    "ReplayCancelled",
     "ReplayError",
+    "ReplayStopped",
     "Scope",
     "ServerError",
     "Span",

@@ -12,6 +12,9 @@ AgentTraceError
   + ReplayError
     - CheckpointNotFound
     - NoExecutor         no installed plugin replays this framework
+    - EditError          an edit does not fit the state it is for
+    - ReplayStopped      a tool has no recording, and may not run again without leave
+    - ReplayCancelled    the replay was told to stop
 """
 
 
@@ -61,3 +64,15 @@ class CheckpointNotFound(ReplayError):
 
 class NoExecutor(ReplayError):
     """No installed plugin replays this framework."""
+
+
+class EditError(ReplayError):
+    """An edit does not fit the state it is for."""
+
+
+class ReplayStopped(ReplayError):
+    """A replay has come to a tool that is not in the record and may not run."""
+
+
+class ReplayCancelled(ReplayError):
+    """A replay was told to stop before it was done."""

@@ -1,10 +1,14 @@
 """What flows through AgentTrace: frozen structs, cheap to build, safe to share."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 import msgspec
+
+if TYPE_CHECKING:
+    from agenttrace.edits import Edit
+    from agenttrace.replay import Replay
 
 AttributeValue: TypeAlias = Any
 """None, str, bool, int, float, bytes, or a list or dict (str keys) of these: OTLP's AnyValue."""
@@ -298,5 +302,12 @@ class Instrumentor(Protocol):
 class Executor(Protocol):
     """Runs a framework again from one of its checkpoints, in the user's own process."""
 
-    def __call__(self, target: Any, checkpoint: Checkpoint, edits: Mapping[str, Any]) -> Any:
-        """Resume `target` (what was made replayable) from `checkpoint` with `edits` applied."""
+    def __call__(
+        self, target: Any, checkpoint: Checkpoint, edits: "Sequence[Edit]", replay: "Replay"
+    ) -> Any:
+        """Resume `target` (what was made replayable) from `checkpoint`; return the final output.
+
+        Asks `replay` before every call of a model or a tool, with `replay.active()` around the
+        run. May return an awaitable. Raises a ReplayError that says what the user can do; never
+        touches the user's own threads, memory or storage.
+        """

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from opentelemetry.trace import Span
 
 from agenttrace import semconv
+from agenttrace.identity import HASHED, input_hash, text_hash
 from agenttrace.models import MessageType
-from agenttrace.serialise import LIMIT, Lazy, describe, snapshot, to_text
+from agenttrace.serialise import LIMIT, Lazy, cut, describe, snapshot, to_text
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -24,6 +25,8 @@ __all__ = [
     "Lazy",
     "Pending",
     "Redact",
+    "answered",
+    "called",
     "checkpoint",
     "defer",
     "materialise",
@@ -36,7 +39,8 @@ Redact: TypeAlias = Callable[[str, str], str]
 """Takes (attribute name, text) and returns the text that may leave the process."""
 
 STATE_LIMIT_FACTOR = 16
-"""A checkpoint's state may be this many times as long as another value: cut, it resumes nothing."""
+"""A state, and a call's exact output, may be this many times as long as another value: cut, they
+resume and answer nothing."""
 
 _SLOT = "_agenttrace_pending"
 
@@ -68,6 +72,62 @@ def defer(span: Span, key: str, value: Any) -> None:
         span.set_attribute(key, to_text(value))
     else:
         pending.attributes.append((key, _kept(value)))
+
+
+def called(span: Span, input: Any, *, agent: str | None = None, cause: Any = None) -> None:
+    """Record on a model's or tool's span what a replay needs to tell the same call again.
+
+    `input` is all that the answer depends on; `agent` who asks; `cause` what that agent is
+    answering. The hashes are made on the exporter's thread, of the whole values.
+    """
+    if not span.is_recording():
+        return
+    span.set_attribute(semconv.AGENTTRACE_CALL_AGENT, agent or "")
+    _defer_hash(span, semconv.AGENTTRACE_INPUT_HASH, input)
+    if cause is not None:
+        _defer_hash(span, semconv.AGENTTRACE_CALL_CAUSE, cause)
+
+
+def answered(span: Span, output: Any, exact: Callable[[], str | None] | None = None) -> None:
+    """Record on a call's span what a replay answers it with: `output`, which the span has as text.
+
+    `exact` makes the output's text in the framework's own form, or None where the text itself will
+    do; it is called on the exporter's thread.
+    """
+    pending = _pending(span) if span.is_recording() else None
+    if pending is not None:
+        pending.attributes.append((semconv.AGENTTRACE_OUTPUT_HASH, Answered(_kept(output), exact)))
+
+
+class Answered:
+    """What a replay is to answer a call with, until it is text."""
+
+    __slots__ = ("exact", "output")
+
+    def __init__(self, output: Any, exact: Callable[[], str | None] | None) -> None:
+        self.output = output
+        self.exact = exact
+
+    def attributes(self, limit: int) -> dict[str, str]:
+        """Return the exact output where the span's own text will not do, and the hash of all."""
+        try:
+            exact = self.exact() if self.exact is not None else None
+        except Exception:  # noqa: BLE001 - a framework's serialiser can fail in any way
+            return {}  # without a hash it answers nothing
+        whole = to_text(self.output, HASHED) if exact is None else exact
+        found = {semconv.AGENTTRACE_OUTPUT_HASH: text_hash(whole)}
+        if exact is not None or len(whole) > limit:
+            found[semconv.AGENTTRACE_OUTPUT_EXACT] = cut(whole, limit * STATE_LIMIT_FACTOR)
+        return found
+
+
+def _defer_hash(span: Span, key: str, value: Any) -> None:
+    kept = _kept(value)
+    pending = _pending(span)
+    if pending is None:
+        span.set_attribute(key, input_hash(kept))
+    else:
+        pending.attributes.append((key, Lazy(lambda: input_hash(kept))))
 
 
 def message(

@@ -9,7 +9,8 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link
 from opentelemetry.trace.status import Status
 
-from agenttrace.payload import Pending, Redact, texts
+from agenttrace import semconv
+from agenttrace.payload import Answered, Pending, Redact, texts
 from agenttrace.serialise import cut, describe, to_text
 
 KEY_LIMIT = 1024
@@ -59,7 +60,9 @@ def rebuild(
     attributes: dict[str, Any] = dict(span.attributes or {})
     events = [(e.timestamp, e.name, dict(e.attributes or {})) for e in span.events]
     if pending is not None:
-        attributes |= {key: to_text(value, limit) for key, value in list(pending.attributes)}
+        for key, value in list(pending.attributes):
+            found = value.attributes(limit) if isinstance(value, Answered) else None
+            attributes |= {key: to_text(value, limit)} if found is None else found
         events += [(time, name, texts(kept, limit)) for time, name, kept in list(pending.events)]
         events.sort(key=lambda event: event[0])
     clean = _Clean(redact, limit)
@@ -121,7 +124,12 @@ class _Clean:
         return value
 
     def attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        return {cut(key, KEY_LIMIT): self.value(key, value) for key, value in attributes.items()}
+        return {
+            cut(key, KEY_LIMIT): self.value(key, value, _LIMITS.get(key))
+            if key not in _HASHES
+            else value
+            for key, value in attributes.items()
+        }
 
     def event(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         # `texts` has capped these already, a checkpoint's state more generously than the rest.
@@ -147,3 +155,13 @@ class _Clean:
 
 
 _UNCAPPED = cast(int, float("inf"))
+_LIMITS = {semconv.AGENTTRACE_OUTPUT_EXACT: _UNCAPPED}
+"""`Answered` has capped it already."""
+_HASHES = frozenset(
+    (
+        semconv.AGENTTRACE_INPUT_HASH,
+        semconv.AGENTTRACE_CALL_CAUSE,
+        semconv.AGENTTRACE_OUTPUT_HASH,
+    )
+)
+"""They tell nothing, and a rule that takes long digits for secrets must not spoil them."""

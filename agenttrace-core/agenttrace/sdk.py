@@ -16,7 +16,7 @@ from opentelemetry.util.types import Attributes
 from agenttrace.models import Instrumentor
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
 
     from agenttrace.imports import ImportWatch
@@ -132,7 +132,7 @@ def uninstrument() -> None:
                 instrumentor.uninstrument()
             except Exception:  # one plugin must not keep the others from being undone
                 log.exception("Capturing %s could not be undone", framework)
-        _remove(recording)
+        remove_processor(recording.provider, recording.queue)
     recording.queue.shutdown()
 
 
@@ -273,13 +273,14 @@ def _installed(module: str) -> bool:
         return False
 
 
-def _remove(recording: Recording) -> None:
-    several: Any = getattr(recording.provider, "_active_span_processor", None)
+def remove_processor(provider: Any, processor: "SpanProcessor") -> None:
+    """Take a span processor out of a provider again, which OpenTelemetry has no way for."""
+    several: Any = getattr(provider, "_active_span_processor", None)
     processors = getattr(several, "_span_processors", None)
     if isinstance(processors, tuple):
         with several._lock:
             several._span_processors = tuple(
-                each for each in several._span_processors if each is not recording.queue
+                each for each in several._span_processors if each is not processor
             )
 
 

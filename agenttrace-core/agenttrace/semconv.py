@@ -13,6 +13,27 @@ AGENTTRACE_TRACER = "agenttrace.tracer"
 """Scope attribute: the name given to `AgentTracer`."""
 AGENTTRACE_REPLAY_ID = "agenttrace.replay.id"
 AGENTTRACE_REPLAY_SOURCE_TRACE_ID = "agenttrace.replay.source_trace_id"
+AGENTTRACE_REPLAY_TIER = "agenttrace.replay.tier"
+"""Where a span of a replay comes from: restored, recorded (answered from the record) or live."""
+
+# What a replay needs in order to answer a model's or a tool's call from the record.
+AGENTTRACE_INPUT_HASH = "agenttrace.input.hash"
+"""Of the whole input, before it was capped and redacted: see `agenttrace.identity`."""
+AGENTTRACE_CALL_AGENT = "agenttrace.call.agent"
+"""Who made the call, as capture knew it when it was made."""
+AGENTTRACE_CALL_CAUSE = "agenttrace.call.cause"
+"""Hash of what the agent was answering when it made the call."""
+AGENTTRACE_OUTPUT_EXACT = "agenttrace.output.exact"
+"""The output as the framework itself writes it, where the text alone would not bring it back."""
+AGENTTRACE_OUTPUT_HASH = "agenttrace.output.hash"
+"""Of the output before it was capped and redacted: if it no longer fits, it answers nothing."""
+RECORDED_OUTPUTS = (
+    AGENTTRACE_OUTPUT_EXACT,
+    "gen_ai.output.messages",
+    "gen_ai.tool.call.result",
+    AGENTTRACE_OUTPUT,
+)
+"""Where a call's output is, the most exact first."""
 
 MESSAGE_EVENT = "agenttrace.message"
 MESSAGE_ID = "agenttrace.message.id"

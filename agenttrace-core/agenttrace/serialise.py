@@ -47,6 +47,14 @@ def to_text(value: Any, limit: int = LIMIT) -> str:
         return not_serialised(error)
 
 
+def to_plain(value: Any, limit: int = LIMIT) -> Plain:
+    """Return `value` as `to_text` would, before it becomes text; never raises."""
+    try:
+        return _Walk(limit).plain(value)
+    except Exception as error:  # noqa: BLE001 - a value's own code can fail in any way
+        return not_serialised(error)
+
+
 def not_serialised(error: BaseException) -> str:
     """Return the marker that stands for a value whose own code raised `error`."""
     return f"[not serialised: {describe(error)}]"
