@@ -15,6 +15,10 @@ AgentTraceError
     - EditError          an edit does not fit the state it is for
     - ReplayStopped      a tool has no recording, and may not run again without leave
     - ReplayCancelled    the replay was told to stop
+    - NotResumable       the checkpoint cannot be resumed, and why
+    - NoWorker           no connected worker can run it
+    - ReplayNotFound     no such replay in the store
+    - ReplayLost         the replay is no longer this worker's
 """
 
 
@@ -76,3 +80,19 @@ class ReplayStopped(ReplayError):
 
 class ReplayCancelled(ReplayError):
     """A replay was told to stop before it was done."""
+
+
+class NotResumable(ReplayError):
+    """The checkpoint cannot be resumed; the message says why."""
+
+
+class NoWorker(ReplayError):
+    """No connected worker can run the replay."""
+
+
+class ReplayNotFound(ReplayError):
+    """No such replay or experiment in the store."""
+
+
+class ReplayLost(ReplayError):
+    """The replay is no longer this worker's: it was silent for too long, or it has ended."""

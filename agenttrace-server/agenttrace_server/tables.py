@@ -70,6 +70,16 @@ class TraceRow(Row, table=True):
         Index("ix_traces_service_name", "project_id", "service_name", "start_time"),
         Index("ix_traces_status", "project_id", "status", "start_time"),
         Index("ix_traces_cursor", "cursor", unique=True),
+        *(
+            Index(
+                f"ix_traces_{column}",
+                "project_id",
+                column,
+                sqlite_where=text(f"{column} IS NOT NULL"),
+                postgresql_where=text(f"{column} IS NOT NULL"),
+            )
+            for column in ("replay_id", "replay_of")
+        ),
         Index(
             "ix_traces_due",
             "written_at",
@@ -97,6 +107,7 @@ class TraceRow(Row, table=True):
     cost_usd: float | None = None
     session: str | None = _text(nullable=True)
     replay_of: str | None = _text(nullable=True)
+    replay_id: str | None = _text(nullable=True)
     head_rank: int
     head_time: int = _big()
     head_span_id: str = _text()
@@ -320,23 +331,60 @@ class FailureRow(Row, table=True):
 
 
 class ReplayRow(Row, table=True):
-    """A wish to run again from a checkpoint, and what became of it."""
+    """A wish to run again from a checkpoint, and what became of it.
+
+    A row that is `claimed` or `running` belongs to `worker_id` until `claimed_until`; `attempt`
+    counts how often it was given out, `place` orders the replays of one experiment.
+    """
 
     __tablename__ = "replays"
-    __table_args__ = (Index("ix_replays_status", "status", "created_at"),)
+    __table_args__ = (
+        Index("ix_replays_status", "status", "created_at"),
+        Index("ix_replays_source", "project_id", "source_trace_id"),
+        Index("ix_replays_trace_id", "project_id", "trace_id"),
+        Index("ix_replays_experiment_id", "experiment_id"),
+        Index("ix_replays_cursor", "cursor", unique=True),
+    )
     project_id: int = _project()
     replay_id: str = _key()
     checkpoint_id: str = _text()
     source_trace_id: str = _text()
     trace_id: str | None = _text(nullable=True)
+    framework: str = _text()
+    target: str | None = _text(nullable=True)
     mode: str = _text()
     edits: str = _text()
+    live_tools: str = _text()
+    timeout_seconds: float
+    label: str = _text()
+    experiment_id: str | None = _text(nullable=True)
+    place: int
     status: str = _text()
+    attempt: int
     worker_id: str | None = _text(nullable=True)
+    cancel: int
     error: str | None = _text(nullable=True)
+    output: str | None = _text(nullable=True)
+    counts: str = _text()
+    steps: str | None = _text(nullable=True)
     created_at: int = _big()
     updated_at: int = _big()
+    started_at: int | None = _big(nullable=True)
+    ended_at: int | None = _big(nullable=True)
     claimed_until: int = _big()
+    cursor: int = _big()
+
+
+class ExperimentRow(Row, table=True):
+    """Several replays of one checkpoint that are looked at together."""
+
+    __tablename__ = "experiments"
+    project_id: int = _project()
+    experiment_id: str = _key()
+    name: str = _text()
+    checkpoint_id: str = _text()
+    source_trace_id: str = _text()
+    created_at: int = _big()
 
 
 class WorkerRow(Row, table=True):

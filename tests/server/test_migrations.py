@@ -73,7 +73,7 @@ def test_every_table_knows_its_project() -> None:
     [
         ("UPDATE alembic_version SET version_num = '9999'", "newer"),
         ("DELETE FROM alembic_version", "half migrated"),
-        ("INSERT INTO alembic_version VALUES ('0002')", "half migrated"),
+        ("INSERT INTO alembic_version VALUES ('0001')", "half migrated"),
         ("DROP TABLE spans", "spans"),
     ],
 )

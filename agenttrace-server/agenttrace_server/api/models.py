@@ -67,6 +67,7 @@ class TraceSummary(Model):
     cost_usd: float | None
     session: str | None
     replay_of: str | None
+    replay_id: str | None
     analysed: bool
     version: int
 

@@ -16,6 +16,7 @@ from agenttrace.models import (
     Trace,
 )
 from agenttrace_server.rejected import Rejected as Rejected
+from agenttrace_server.store.replays import Replays
 
 SpanKey = tuple[str, str]
 """A trace id and a span id."""
@@ -69,6 +70,7 @@ class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: float | None
     session: str | None
     replay_of: str | None
+    replay_id: str | None
     analysed: bool
     version: int
 
@@ -143,6 +145,10 @@ class Store(Protocol):
 
     Raises `StoreUnavailable` where the database cannot be reached, is full or cannot be written.
     """
+
+    @property
+    def replays(self) -> Replays:
+        """The replays of the same project."""
 
     def write(self, spans: Sequence[Span]) -> None:
         """Return only once every span is durable. Writing a span twice leaves one copy.

@@ -39,6 +39,7 @@ class TraceState(msgspec.Struct):
     cost_usd: float | None = None
     session: str | None = None
     replay_of: str | None = None
+    replay_id: str | None = None
     head_rank: int = 2
     head_time: int = 0
     head_span_id: str = ""
@@ -73,6 +74,9 @@ class TraceState(msgspec.Struct):
         source = span.attributes.get(semconv.AGENTTRACE_REPLAY_SOURCE_TRACE_ID)
         if isinstance(source, str) and (self.replay_of is None or source < self.replay_of):
             self.replay_of = source
+        replay = span.attributes.get(semconv.AGENTTRACE_REPLAY_ID)
+        if isinstance(replay, str) and (self.replay_id is None or replay < self.replay_id):
+            self.replay_id = replay
 
     def use(self, tokens_in: int | None, tokens_out: int | None, cost: float | None) -> None:
         """Add what a leaf LLM span used."""

@@ -68,6 +68,7 @@ def summary(row: Row[Any]) -> TraceSummary:
         cost_usd=row.cost_usd,
         session=row.session,
         replay_of=row.replay_of,
+        replay_id=row.replay_id,
         analysed=row.analysed_version >= row.version,
         version=row.version,
     )

@@ -30,12 +30,12 @@ FAILURES, ANALYSES = table(FailureRow), table(AnalysisRow)
 
 def trace(connection: Connection, project_id: int, trace_id: str) -> Trace | None:
     """Return the whole trace, or None."""
-    spans = _spans(connection, project_id, trace_id)
-    if not spans:
+    found = spans(connection, project_id, trace_id)
+    if not found:
         return None
     return Trace(
         trace_id,
-        tuple(spans),
+        tuple(found),
         agents(connection, project_id, trace_id),
         messages(connection, project_id, trace_id),
         checkpoints(connection, project_id, trace_id),
@@ -44,10 +44,11 @@ def trace(connection: Connection, project_id: int, trace_id: str) -> Trace | Non
 
 def span(connection: Connection, project_id: int, trace_id: str, span_id: str) -> Span | None:
     """Return one span, whole, or None."""
-    return next(iter(_spans(connection, project_id, trace_id, SPANS.c.span_id == span_id)), None)
+    return next(iter(spans(connection, project_id, trace_id, SPANS.c.span_id == span_id)), None)
 
 
-def _spans(connection: Connection, project_id: int, trace_id: str, *where: Any) -> list[Span]:
+def spans(connection: Connection, project_id: int, trace_id: str, *where: Any) -> list[Span]:
+    """Return the spans of a trace that fulfil the conditions, whole, in start order."""
     of_trace = (SPANS.c.project_id == project_id, SPANS.c.trace_id == trace_id, *where)
     rows = connection.execute(
         select(SPANS, BODIES.c.body)

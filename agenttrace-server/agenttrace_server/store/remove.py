@@ -7,6 +7,7 @@ from agenttrace_server.tables import (
     AgentRow,
     AnalysisRow,
     CheckpointRow,
+    ExperimentRow,
     FailureRow,
     MessageRow,
     RejectedSpan,
@@ -24,7 +25,7 @@ from agenttrace_server.tables import (
 )
 
 SPANS, BODIES, SCOPES, TRACE_SCOPES = map(table, (SpanRow, SpanBody, ScopeRow, TraceScope))
-MESSAGES, REPLAYS = table(MessageRow), table(ReplayRow)
+MESSAGES, REPLAYS, EXPERIMENTS = map(table, (MessageRow, ReplayRow, ExperimentRow))
 
 _OF_TRACE: tuple[type[Row], ...] = (
     SpanRow,
@@ -58,6 +59,8 @@ def remove(tx: Connection, search: Search, project_id: int, trace_id: str) -> bo
     scopes = tx.execute(select(TRACE_SCOPES.c.scope_id).where(*of_scopes)).scalars().all()
     replays = or_(REPLAYS.c.trace_id == trace_id, REPLAYS.c.source_trace_id == trace_id)
     tx.execute(delete(REPLAYS).where(REPLAYS.c.project_id == project_id, replays))
+    of_trace = (EXPERIMENTS.c.project_id == project_id, EXPERIMENTS.c.source_trace_id == trace_id)
+    tx.execute(delete(EXPERIMENTS).where(*of_trace))
     for row in _OF_TRACE:
         rows = table(row)
         deleted = tx.execute(

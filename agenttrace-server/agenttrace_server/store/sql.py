@@ -41,6 +41,7 @@ from agenttrace_server.store.dialect import Dialect, FullText
 from agenttrace_server.store.postgres import PostgresDialect, PostgresFullText
 from agenttrace_server.store.rows import scrubbed
 from agenttrace_server.store.search import MOST_PENDING, Search
+from agenttrace_server.store.sql_replays import SqlReplays
 from agenttrace_server.store.sqlite import SqliteDialect, SqliteFullText
 from agenttrace_server.tables import Counter, RejectedSpan, table
 
@@ -90,6 +91,7 @@ class SqlStore:
             if full_text
             else Search(None, None)
         )
+        self.replays = SqlReplays(database, self._dialect, project_id)
 
     def write(self, spans: Sequence[Span]) -> None:
         """Return only once every span is durable. Writing a span twice leaves one copy.

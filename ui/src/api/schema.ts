@@ -1293,6 +1293,8 @@ export interface components {
             session: string | null;
             /** Replay Of */
             replay_of: string | null;
+            /** Replay Id */
+            replay_id: string | null;
             /** Analysed */
             analysed: boolean;
             /** Version */
