@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from agenttrace.hookspecs import hookimpl
-from agenttrace.models import Instrumentor, Message, Normalizer, Scope, Trace
+from agenttrace.models import Executor, Instrumentor, Message, Normalizer, Scope, Trace
 from agenttrace_autogen import normalizer
 
 
@@ -25,3 +25,13 @@ def agenttrace_instrumentor() -> Instrumentor:
     from agenttrace_autogen.capture import INSTRUMENTOR
 
     return INSTRUMENTOR
+
+
+@hookimpl
+def agenttrace_executor(framework: str) -> Executor | None:
+    """Run teams and agents again from their checkpoints."""
+    if framework != "autogen":
+        return None
+    from agenttrace_autogen.executor import execute
+
+    return execute

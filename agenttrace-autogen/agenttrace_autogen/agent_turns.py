@@ -5,13 +5,13 @@ from typing import Any
 
 from autogen_agentchat.agents import BaseChatAgent, UserProxyAgent
 from autogen_agentchat.base import Response, TaskResult
-from autogen_agentchat.messages import BaseChatMessage
+from autogen_agentchat.messages import BaseChatMessage, TextMessage
 from opentelemetry.context import Context
 from opentelemetry.trace import Span
 
 from agenttrace import payload, semconv
 from agenttrace.models import USER, MessageType
-from agenttrace_autogen import watching
+from agenttrace_autogen import checkpoints, watching
 from agenttrace_autogen.conversation import text
 from agenttrace_autogen.patches import Patches
 from agenttrace_autogen.recording import Recorder, Scope, Turn, caller, current, nearest
@@ -95,33 +95,64 @@ class DirectTurn(watching.Step):
         super().__init__(recorder, turn)
         self._reply_to = reply_to
         self._answer: Any = None
+        self.given: list[Any] = []
+        self.asked_by = USER
 
     @classmethod
     def begin(cls, recorder: Recorder, agent: Any, given: list[Any]) -> "DirectTurn | None":
         """Start the turn; None if this agent's turn is already being recorded."""
         outer = current()
-        caller_turn = nearest(outer, Turn)
         name = agent.name
         if isinstance(outer, Turn) and (outer.subject is agent or outer.agent == name):
             return None
         turn = open_turn(recorder, agent, name, role_of(agent), outer)
-        sender = caller()
-        for message in given:
-            said_by = getattr(message, "source", None) or USER
-            sender_of = sender if sender != USER or said_by == name else said_by
-            turn.received = payload.message(
-                (caller_turn or turn).span,
-                sender=sender_of,
-                recipient=name,
-                content=_content(message),
-                type="handoff" if getattr(message, "target", None) == name else "task",
-                caused_by=caller_turn.received if caller_turn else None,
-            )
         if given:
             payload.defer(turn.span, semconv.AGENTTRACE_INPUT, payload.Lazy(lambda: joined(given)))
+        sender = caller()
+        reply_to = sender
         if sender == USER and given:
-            sender = getattr(given[-1], "source", None) or USER
-        return cls(recorder, turn, sender if sender != name else USER)
+            reply_to = getattr(given[-1], "source", None) or USER
+        step = cls(recorder, turn, reply_to if reply_to != name else USER)
+        step.given, step.asked_by = given, sender
+        step.prepares = outer is None
+        if not step.prepares:
+            step.hear()
+        return step
+
+    async def prepare(self) -> None:
+        """Record where an agent that is called on its own starts from, then what it is told."""
+        agent = self.scope.subject
+        why_not = None
+        state: Any = ""
+        try:
+            state = await checkpoints.of_agent(agent, self.given)
+        except Exception as error:  # noqa: BLE001 - an agent's own save_state can fail in any way
+            why_not = f"The agent's state cannot be saved: {type(error).__name__}: {error}"
+        payload.checkpoint(
+            self.scope.span,
+            checkpoint_id=payload.new_id(),
+            label=f"before {agent.name}",
+            state=state,
+            config={"agent": type(agent).__name__, "name": agent.name},
+            why_not=why_not,
+        )
+        self.hear()
+
+    def hear(self) -> None:
+        """Record what the agent is told."""
+        turn = self.scope
+        caller_turn = nearest(turn.outer, Turn)
+        for message in self.given:
+            said_by = getattr(message, "source", None) or USER
+            known = self.asked_by != USER or said_by == turn.agent
+            turn.received = payload.message(
+                (caller_turn or turn).span,
+                sender=self.asked_by if known else said_by,
+                recipient=turn.agent,
+                content=_content(message),
+                type="handoff" if getattr(message, "target", None) == turn.agent else "task",
+                caused_by=caller_turn.received if caller_turn else None,
+            )
 
     def item(self, value: Any) -> None:
         """Streams end with the response, or the task's result."""
@@ -224,6 +255,11 @@ def _content(message: Any) -> Any:
 
 def _text(message: Any) -> str:
     return message if isinstance(message, str) else text(message)
+
+
+def as_message(task: str) -> BaseChatMessage:
+    """Return the message that a task given as text becomes."""
+    return TextMessage(content=task, source=USER)
 
 
 def messages_of(task: Any) -> list[Any]:

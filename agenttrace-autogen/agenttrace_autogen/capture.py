@@ -60,6 +60,11 @@ class AutoGenInstrumentor:
             self._recorder.clear()
         self._recorder = self._runtimes = self._teams = None
 
+    @property
+    def active(self) -> bool:
+        """Whether it captures now."""
+        return self._recorder is not None
+
     def sizes(self) -> dict[str, int]:
         """How many runs, turns and calls are open now, by kind; empty when nothing is at work."""
         return {} if self._recorder is None else self._recorder.sizes()

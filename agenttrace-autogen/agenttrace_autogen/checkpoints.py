@@ -65,13 +65,25 @@ async def of_team(team: Any, dumps: Dumps) -> Callable[[], str]:
     return lambda: _json(make()).decode()
 
 
+async def of_agent(agent: Any, given: list[Any]) -> Callable[[], str]:
+    """Return what makes the state of an agent that is called on its own, and what it is given."""
+    dumps = Dumps()
+    make = await _of_agent(agent, dumps)
+    return lambda: _json(
+        {
+            "agent_state": make(),
+            "task": [one if isinstance(one, str) else dumps.of([one])[0] for one in given],
+        }
+    ).decode()
+
+
 async def _of_team(team: Any, dumps: Dumps) -> State:
     if type(team).save_state is not teams.BaseGroupChat.save_state or not team._initialized:
         return _made(await team.save_state())
     members: dict[str, State] = {}
     for participant, kind in zip(team._participants, team._participant_topic_types, strict=True):
         members[participant.name] = await _of_container(team, participant, kind, dumps)
-    manager = _instance(team, team._group_chat_manager_topic_type)
+    manager = manager_of(team)
     if manager is not None:
         members[team._group_chat_manager_name] = await _of_manager(manager, dumps)
     return lambda: {
@@ -99,18 +111,53 @@ async def _of_agent(agent: Any, dumps: Dumps) -> State:
         return await _of_team(agent, dumps)
     if saves is agents.SocietyOfMindAgent.save_state:
         inner = await _of_team(agent._team, dumps)
+        more = _of_context(agent, dumps)
         return lambda: {
             **state.SocietyOfMindAgentState().model_dump(),
             "inner_team_state": inner(),
+            **more(),
         }
-    context: Any = getattr(agent, "_model_context", None)
-    if saves is agents.AssistantAgent.save_state and _is_plain(context):
-        messages = list(context._messages)
+    if saves is agents.AssistantAgent.save_state and _is_plain(agent._model_context):
+        kept = _of_context(agent, dumps)
+        return lambda: {**state.AssistantAgentState().model_dump(), **kept()}
+    if saves is agents.BaseChatAgent.save_state:
+        wrapped = getattr(agent, "_wrapped_agent", None)
+        within = None if wrapped is None else await _of_agent(wrapped, dumps)
+        own = _of_context(agent, dumps)
         return lambda: {
-            **state.AssistantAgentState().model_dump(),
-            "llm_context": {"messages": dumps.of(messages)},
+            **state.BaseState().model_dump(),
+            **own(),
+            **({} if within is None else {"wrapped_agent": within()}),
         }
     return _made(await agent.save_state())
+
+
+def _of_context(agent: Any, dumps: Dumps) -> Callable[[], dict[str, Any]]:
+    """What an agent remembers for its model: some agents do not save it."""
+    context: Any = getattr(agent, "_model_context", None)
+    if not _is_plain(context):
+        return dict
+    messages = list(context._messages)
+    return lambda: {"llm_context": {"messages": dumps.of(messages)}}
+
+
+async def complete(agent: Any, saved: Any) -> None:
+    """Give the members of a team that has loaded `saved` what they themselves do not load."""
+    if isinstance(agent, _base_group_chat.BaseGroupChat):
+        members = saved.get("agent_states", {})
+        for participant in agent._participants:
+            await complete(participant, members.get(participant.name, {}).get("agent_state", {}))
+        return
+    loads = type(agent).load_state
+    if loads is agents.SocietyOfMindAgent.load_state:
+        await complete(agent._team, saved.get("inner_team_state", {}))
+    elif loads is not agents.BaseChatAgent.load_state:
+        return
+    if "llm_context" in saved:
+        await agent._model_context.load_state(saved["llm_context"])
+    if "wrapped_agent" in saved:
+        await agent._wrapped_agent.load_state(saved["wrapped_agent"])
+        await complete(agent._wrapped_agent, saved["wrapped_agent"])
 
 
 def _is_plain(context: Any) -> bool:
@@ -127,6 +174,11 @@ async def _of_manager(manager: Any, dumps: Dumps) -> State:
         if name in twin.__dict__:
             twin.__dict__[name] = _copied(twin.__dict__[name])
     return lambda: {**_finished(twin.save_state()), "message_thread": dumps.of(thread)}
+
+
+def manager_of(team: Any) -> Any:
+    """The object that manages the team; None before its first message."""
+    return _instance(team, team._group_chat_manager_topic_type)
 
 
 def _instance(team: Any, kind: str) -> Any:

@@ -1,13 +1,13 @@
 """Record the model calls of agents, selectors and orchestrators: `create` and `create_stream`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autogen_core.models import ChatCompletionClient, CreateResult
 from opentelemetry.trace import SpanKind
 
 from agenttrace import payload, semconv
-from agenttrace_autogen import llm_messages, watching
+from agenttrace_autogen import answers, llm_messages, requests, watching
 from agenttrace_autogen.patches import Patches
 from agenttrace_autogen.recording import Call, Recorder, current
 
@@ -24,14 +24,17 @@ _PROVIDERS = {
 def install(patches: Patches, recorder: Recorder) -> None:
     """Watch every model client class there is and will be."""
 
-    def begin(client: Any, messages: Any = (), *_: Any, **__: Any) -> ModelCall | None:
-        return ModelCall.begin(recorder, client, messages)
+    def begin(client: Any, messages: Any = (), *_: Any, **options: Any) -> ModelCall | None:
+        return ModelCall.begin(recorder, client, messages, options)
 
+    coroutine, generator = watching.coroutine, watching.generator
     patches.cover(
         ChatCompletionClient,
         {
-            "create": watching.coroutine(recorder, begin),
-            "create_stream": watching.generator(recorder, begin),
+            "create": lambda original: coroutine(recorder, begin)(answers.model_call(original)),
+            "create_stream": lambda original: generator(recorder, begin)(
+                answers.model_stream(original)
+            ),
         },
     )
 
@@ -42,9 +45,11 @@ class ModelCall(watching.Step):
     scope: Call
 
     @classmethod
-    def begin(cls, recorder: Recorder, client: Any, messages: Any) -> "ModelCall | None":
+    def begin(
+        cls, recorder: Recorder, client: Any, messages: Any, options: Mapping[str, Any]
+    ) -> "ModelCall | None":
         """Start the span; None for a client that another one (a cache, an adapter) calls."""
-        model, provider = model_of(client), provider_of(client)
+        model, provider = requests.model_of(client), provider_of(client)
         outer = current()
         if isinstance(outer, Call) and outer.facts.get("model_call"):
             _complete(outer, model, provider)
@@ -64,6 +69,8 @@ class ModelCall(watching.Step):
             semconv.GEN_AI_INPUT_MESSAGES,
             payload.Lazy(lambda: llm_messages.of_input(given)),
         )
+        asked = payload.Lazy(lambda: requests.of_model(given, options))
+        payload.called(span, asked, agent=answers.who())
         facts = {"model_call": True, "model": model}
         return cls(recorder, recorder.begin(Call(span, outer, name=model or "", facts=facts)))
 
@@ -90,6 +97,7 @@ class ModelCall(watching.Step):
             semconv.GEN_AI_OUTPUT_MESSAGES,
             payload.Lazy(lambda: llm_messages.of_output(result)),
         )
+        payload.answered(span, None, result.model_dump_json)
 
 
 def _complete(call: Call, model: str | None, provider: str | None) -> None:
@@ -99,19 +107,6 @@ def _complete(call: Call, model: str | None, provider: str | None) -> None:
         call.span.set_attribute(semconv.GEN_AI_REQUEST_MODEL, model)
         if provider:
             call.span.set_attribute(semconv.GEN_AI_PROVIDER_NAME, provider)
-
-
-def model_of(client: Any) -> str | None:
-    """The name of the model a client asks for, where the client says it."""
-    for holder in ("_create_args", "_raw_config"):
-        arguments = getattr(client, holder, None)
-        if isinstance(arguments, dict) and isinstance(arguments.get("model"), str):
-            return str(arguments["model"])
-    for name in ("_model_name", "model_name", "_model", "model"):
-        value = getattr(client, name, None)
-        if isinstance(value, str) and value:
-            return value
-    return None
 
 
 def provider_of(client: Any) -> str | None:

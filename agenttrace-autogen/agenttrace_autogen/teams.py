@@ -14,7 +14,7 @@ from autogen_agentchat.teams._group_chat._chat_agent_container import ChatAgentC
 from opentelemetry.trace import set_span_in_context
 
 from agenttrace import payload, semconv
-from agenttrace_autogen import agent_turns, checkpoints, watching
+from agenttrace_autogen import agent_turns, checkpoints, resuming, watching
 from agenttrace_autogen.conversation import Conversation
 from agenttrace_autogen.patches import Patches
 from agenttrace_autogen.recording import Recorder, Run, Scope, Turn, caller, current, nearest
@@ -27,6 +27,9 @@ class TeamRun(Run):
     """A team at work; `conversation` knows what its members say to whom."""
 
     team: Any = None
+    began: int = 0
+    """How long the team's thread was when the run began; `tasks` messages were then given to it."""
+    tasks: int = 0
     conversation: Conversation = field(init=False)
     dumps: checkpoints.Dumps = field(default_factory=checkpoints.Dumps)
 
@@ -66,7 +69,10 @@ class TeamStep(watching.Step):
                 semconv.AGENTTRACE_INPUT,
                 payload.Lazy(lambda: agent_turns.joined(given)),
             )
-        run = recorder.begin(TeamRun(span, outer, caller=caller(), team=team))
+        began, tasks = resuming.beginning(team, len(given))
+        run = recorder.begin(
+            TeamRun(span, outer, caller=caller(), team=team, began=began, tasks=tasks)
+        )
         run.conversation = Conversation(
             recorder,
             run,
@@ -150,9 +156,13 @@ def begin_message(recorder: Recorder, agent: Any, message: Any) -> watching.Step
     if isinstance(agent, ChatAgentContainer):
         if isinstance(message, _events.GroupChatRequestPublish):
             return MemberTurn.begin(recorder, agent)
-    elif isinstance(agent, BaseGroupChatManager) and isinstance(
-        message,
-        _events.GroupChatStart | _events.GroupChatAgentResponse | _events.GroupChatTeamResponse,
+    elif (
+        isinstance(agent, BaseGroupChatManager)
+        and isinstance(
+            message,
+            _events.GroupChatStart | _events.GroupChatAgentResponse | _events.GroupChatTeamResponse,
+        )
+        and not resuming.goes_on(agent)
     ):
         return _manager_turn(recorder, agent)
     return None
@@ -206,18 +216,12 @@ class MemberTurn(watching.Step):
         speakers = run.conversation.take_requested() if run is not None else ()
         if run is None or not speakers:
             return
-        config = {
-            "team": type(run.team).__name__,
-            "name": run.team.name,
-            "manager": run.team._group_chat_manager_name,
-            "participants": list(run.team._participant_names),
-            "speaker": speaker,
-            "speakers": list(speakers),
-        }
-        why_not = None
+        levels, why_not = levels_of(run)
+        inner = levels[-1]
+        config = {**inner, "speaker": speaker, "speakers": list(speakers), "within": levels[:-1]}
         state: Any = ""
         try:
-            state = await checkpoints.of_team(run.team, run.dumps)
+            state = await checkpoints.of_team(_outermost(run).team, run.dumps)
         except Exception as error:  # noqa: BLE001 - an agent's own save_state can fail in any way
             why_not = f"The team's state cannot be saved: {type(error).__name__}: {error}"
         payload.checkpoint(
@@ -228,6 +232,64 @@ class MemberTurn(watching.Step):
             config=config,
             why_not=why_not,
         )
+
+
+def _above(run: TeamRun) -> TeamRun | None:
+    """The run whose member this team is, or is the inner team of; None if it is not in a team."""
+    turn = run.outer
+    if isinstance(turn, Turn) and isinstance(turn.outer, TeamRun):
+        member = turn.subject
+        if member is run.team or getattr(member, "_team", None) is run.team:
+            return turn.outer
+    return None
+
+
+def _outermost(run: TeamRun) -> TeamRun:
+    above = _above(run)
+    return run if above is None else _outermost(above)
+
+
+def levels_of(run: TeamRun) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the teams from the outermost to this one, and why it cannot be resumed, if so."""
+    level: dict[str, Any] = {
+        "team": type(run.team).__name__,
+        "name": run.team.name,
+        "manager": run.team._group_chat_manager_name,
+        "participants": list(run.team._participant_names),
+        "began": run.began,
+        "tasks": run.tasks,
+    }
+    above = _above(run)
+    if above is None:
+        return [level], _why_not_alone(run)
+    outer, why_not = levels_of(above)
+    member = run.outer.agent if isinstance(run.outer, Turn) else ""
+    manager = checkpoints.manager_of(above.team)
+    speaking = list(getattr(manager, "_active_speakers", ())) or [member]
+    if speaking != [member]:
+        others = ", ".join(name for name in speaking if name != member)
+        why_not = (
+            f"{others} was at work at the same time as {member}, whose team this is; "
+            f"go back to before {', '.join(speaking)}"
+        )
+    elif _takes_part(run.team):
+        why_not = (
+            f"A {type(run.team).__name__} inside another team forgets what it has said before; "
+            f"go back to before {member}"
+        )
+    outer[-1]["speakers"] = [member]
+    return [*outer, level], why_not
+
+
+def _why_not_alone(run: TeamRun) -> str | None:
+    if run.outer is None:
+        return None
+    turn = nearest(run.outer, Turn)
+    if turn is None:
+        return "The team runs inside another run; go back to before that"
+    return (
+        f"{turn.agent} runs this team in the middle of its own turn; go back to before {turn.agent}"
+    )
 
 
 def _under(run: Run) -> Any:

@@ -7,8 +7,8 @@ from autogen_core.code_executor import CodeExecutor, CodeResult
 from autogen_core.tools import BaseTool, ToolResult, Workbench
 
 from agenttrace import payload, semconv
-from agenttrace_autogen import watching
-from agenttrace_autogen.patches import Patches
+from agenttrace_autogen import answers, requests, watching
+from agenttrace_autogen.patches import Patches, Watch
 from agenttrace_autogen.recording import Call, Recorder, current, fail, failed, is_control_flow
 
 AGENT, WORKBENCH, TOOL = 1, 2, 3
@@ -26,24 +26,31 @@ def install(patches: Patches, recorder: Recorder) -> None:
         return ToolCall.begin(recorder, WORKBENCH, name, arguments, call_id)
 
     def by_executor(_: Any, code_blocks: Any = (), *__: Any, **___: Any) -> Any:
-        return ToolCall.begin(recorder, TOOL, "execute_code", list(code_blocks), None)
+        given = requests.of_code(code_blocks)
+        return ToolCall.begin(recorder, TOOL, requests.EXECUTE_CODE, given, None)
+
+    def watch(wrap: Any, begin: Any, answered: Any) -> Watch:
+        return lambda original: wrap(recorder, begin)(answered(original))
 
     coroutine, generator = watching.coroutine, watching.generator
     patches.cover(
         BaseTool,
         {
-            "run_json": coroutine(recorder, by_tool),
-            "run_json_stream": generator(recorder, by_tool),
+            "run_json": watch(coroutine, by_tool, answers.tool_call),
+            "run_json_stream": watch(generator, by_tool, answers.tool_stream),
         },
     )
     patches.cover(
         Workbench,
         {
-            "call_tool": coroutine(recorder, by_workbench),
-            "call_tool_stream": generator(recorder, by_workbench),
+            "call_tool": watch(coroutine, by_workbench, answers.workbench_call),
+            "call_tool_stream": watch(generator, by_workbench, answers.workbench_stream),
         },
     )
-    patches.cover(CodeExecutor, {"execute_code_blocks": coroutine(recorder, by_executor)})
+    patches.cover(
+        CodeExecutor,
+        {"execute_code_blocks": watch(coroutine, by_executor, answers.code_execution)},
+    )
 
 
 def install_for_agents(patches: Patches, recorder: Recorder, assistant: type) -> None:
@@ -96,6 +103,7 @@ class ToolCall(watching.Step):
         if arguments is not None:
             given = dict(arguments) if isinstance(arguments, Mapping) else arguments
             payload.defer(span, semconv.GEN_AI_TOOL_CALL_ARGUMENTS, given)
+        payload.called(span, requests.of_tool(arguments), agent=answers.who())
         facts = {} if tool is None else {"tool": tool}
         call = recorder.begin(Call(span, outer, name=name, layer=layer, facts=facts))
         return cls(recorder, call, owner=True)
@@ -127,6 +135,8 @@ class ToolCall(watching.Step):
         elif hasattr(result, "call_id") and hasattr(result, "content"):
             answer = result.content
         elif isinstance(result, CodeResult):
+            # The agent that asked for it goes on to write into it.
+            result = CodeResult(result.exit_code, result.output)
             answer = result.output
             if result.exit_code:
                 fail(self.scope.span, "code_error", f"exit code {result.exit_code}")
@@ -135,6 +145,8 @@ class ToolCall(watching.Step):
         if getattr(result, "is_error", False) and not self.scope.facts.get("failed"):
             fail(self.scope.span, "tool_error", _error_text(result))
         payload.defer(self.scope.span, semconv.GEN_AI_TOOL_CALL_RESULT, answer)
+        tool = self.scope.facts.get("tool")
+        payload.answered(self.scope.span, answer, lambda: answers.exact(result, tool))
 
 
 def _error_text(result: Any) -> str:

@@ -63,8 +63,11 @@ async def test_there_is_one_at_each_turn_with_the_speaker_that_was_asked(run) ->
         "name": "RoundRobinGroupChat",
         "manager": "RoundRobinGroupChatManager",
         "participants": ["writer", "critic"],
+        "began": 0,
+        "tasks": 1,
         "speaker": "critic",
         "speakers": ["critic"],
+        "within": [],
     }
     assert all(c.resumable and c.framework == "autogen" for c in found)
     turns = [run.trace.by_id[c.span_id] for c in found]
