@@ -10,7 +10,7 @@ that nobody verified.
 
 Without `--llm` a scripted model answers: no key, no network. It reads the conversation, so what you
 change in a replay changes the outcome: let the critic's report begin with REJECTED, and the
-supervisor listens.
+supervisor listens. `agenttrace worker examples/research_team_autogen.py` runs the replays.
 """
 
 import argparse
@@ -45,6 +45,8 @@ from autogen_core.models import (
     UserMessage,
 )
 from autogen_core.tools import FunctionTool
+
+import agenttrace
 
 QUESTION = (
     "Did Northwind Robotics grow faster than its industry in 2024? Give its revenue growth in per "
@@ -482,6 +484,14 @@ def _openai(messages: Sequence[LLMMessage]) -> list[dict[str, Any]]:
             ]
             listed.append({"role": "assistant", "content": message.thought, "tool_calls": calls})
     return listed
+
+
+def scripted_team() -> Swarm:
+    """Return the team with the scripted model: what a worker runs again."""
+    return build_team(ScriptedModel())
+
+
+agenttrace.replayable("research-team-autogen", scripted_team)
 
 
 def main(argv: list[str] | None = None) -> int:
