@@ -25,8 +25,8 @@ from train_decisive import set_of, truth
 from agenttrace.models import Trace
 from agenttrace.plugins import Plugins, load_plugins
 from agenttrace_server.analyse.pipeline import find_failures
-from agenttrace_server.mast.features import FAILS
 from agenttrace_server.mast.modes import MODES
+from agenttrace_server.mast.peers import FAILS
 from agenttrace_server.mast.suspects import by_agent, rank
 
 Prediction = dict[str, Any]

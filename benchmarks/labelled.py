@@ -42,6 +42,12 @@ def step_of(message_id: str | None) -> int | None:
     return int(number) if not head and number.lstrip("-").isdigit() else None
 
 
+def names_of(record: Record) -> dict[int, str]:
+    """Return, for each step's index, who took it, as the record itself spells the name."""
+    steps = record.get("steps") or []
+    return {_index(step, place): _spelt(step) for place, step in enumerate(steps)}
+
+
 def _raws(record: Record) -> Iterator[RawSpan]:
     steps = record.get("steps") or []
     trace_id = "c" * 32
@@ -72,7 +78,7 @@ def _raws(record: Record) -> Iterator[RawSpan]:
                 said[semconv.GEN_AI_AGENT_NAME] = name
             if step.get("role") != "system":
                 to = _recipient(steps, place, name)
-                event = _message(name, to, text, "task", f"step-{step.get('index', place)}")
+                event = _message(name, to, text, "task", f"step-{_index(step, place)}")
                 events = (SpanEvent(semconv.MESSAGE_EVENT, at + _STEP_NS // 2, event),)
         yield RawSpan(
             trace_id,
@@ -97,8 +103,17 @@ def _message(sender: str, to: str, text: str, kind: str, message_id: str) -> dic
     }
 
 
+def _index(step: Record, place: int) -> int:
+    index = step.get("index")
+    return index if isinstance(index, int) else place
+
+
+def _spelt(step: Record) -> str:
+    return str(step.get("agent") or step.get("name") or step.get("role") or "")
+
+
 def _name(step: Record) -> str:
-    name = str(step.get("agent") or step.get("name") or step.get("role") or "")
+    name = _spelt(step)
     return USER if name.lower() in _USERS else name
 
 

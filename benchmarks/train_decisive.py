@@ -3,58 +3,75 @@
     python benchmarks/train_decisive.py DIR [--save]
 
 DIR holds labelled runs (`*.jsonl`, see `labelled.py`) whose labels name the decisive agent and
-step. A conditional logit over the steps of each run: its weights make the named step the likeliest.
-Prints grouped cross-validation, and leave-one-framework-out; `--save` writes the weights trained on
+step. A conditional logit over the steps of each run, one for each shape of run: its weights make
+the named step the likeliest. Prints grouped cross-validation, repeated over many splits, and what
+the weights are worth on a framework they have not seen; `--save` writes the weights trained on
 everything into the package. Needs NumPy.
 """
 
 import argparse
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
-from labelled import Record, records, step_of, trace_of
+from labelled import Record, names_of, records, step_of, trace_of
 
 from agenttrace.plugins import Plugins
 from agenttrace_server import mast
-from agenttrace_server.mast.features import features
-from agenttrace_server.mast.suspects import by_agent, candidates, softmax
+from agenttrace_server.mast.features import candidates, features
+from agenttrace_server.mast.shapes import Kind
+from agenttrace_server.mast.suspects import Weights, by_agent, score, softmax
 from agenttrace_server.mast.talk import Talk
 
 FOLDS = 5
-PENALTY = 8.0
-ROUNDS = 200
+REPEATS = 10
+PENALTY: Mapping[str, float] = {"peers": 30.0, "led": 16.0, "dialog": 8.0}
+"""How strongly weights are held near zero, per standard deviation of a feature."""
+NARROWEST = 0.25
+"""The least standard deviation of a feature: one that is rare gets no large weight for it."""
+
+Rows = list[dict[str, float]]
+Split = dict[str, float]
 
 
 class Case(msgspec.Struct):
     """One run with its label: the features of each candidate step, and which one decided it."""
 
+    id: str
     set: str
     framework: str
     group: str
+    kind: Kind
     agents: list[str]
     steps: list[int]
-    rows: list[dict[str, float]]
+    rows: Rows
+    as_peers: Rows
     agent: str
     step: int
 
 
 def truth(record: Record) -> tuple[str, int] | None:
-    """Return the decisive agent and its 0-based step, if the record names them."""
-    labels = record.get("labels") or {}
-    if labels.get("mistake_step") is not None:
-        return _spelt(record, labels.get("mistake_agent")), int(labels["mistake_step"])
-    if labels.get("root_step") is not None:
-        return _spelt(record, labels.get("root_agent")), int(labels["root_step"]) - 1
+    """Return the decisive agent and the record's own index of the step, if the labels name them."""
+    labels = record.get("labels")
+    if not isinstance(labels, dict):
+        return None
+    # AgentRx counts steps from one, Who&When from zero.
+    for agent, step, first in (
+        ("mistake_agent", "mistake_step", 0),
+        ("root_agent", "root_step", 1),
+    ):
+        if labels.get(step) is not None:
+            return _spelt(record, labels.get(agent)), int(labels[step]) - first
     return None
 
 
 def _spelt(record: Record, name: object) -> str:
     """Return an agent's name as the steps spell it: labels are not careful with capitals."""
-    names = {str(step.get("agent")).lower(): str(step.get("agent")) for step in record["steps"]}
+    names = {own.lower(): own for own in names_of(record).values()}
     return names.get(str(name).lower(), str(name))
 
 
@@ -65,99 +82,142 @@ def set_of(record: Record) -> str:
 
 def cases(folder: Path) -> list[Case]:
     """Return every run that has a decisive step among its candidates."""
-    plugins = Plugins()
-    found = []
-    for _, record in records(folder):
-        if (named := truth(record)) is None:
-            continue
-        talk = Talk(trace_of(record, plugins))
-        table = features(talk)
-        steps = [(said, step_of(said.message.message_id)) for said in candidates(talk)]
-        told = [(said, step) for said, step in steps if step is not None]
-        found.append(
-            Case(
-                set=set_of(record),
-                framework=str(record.get("framework")),
-                group=str(record.get("group") or record.get("id")),
-                agents=[said.sender for said, _ in told],
-                steps=[step for _, step in told],
-                rows=[table[said.index] for said, _ in told],
-                agent=named[0],
-                step=named[1],
-            )
-        )
-    return found
+    return [case for _, record in records(folder) if (case := case_of(record, Plugins()))]
 
 
-def train(given: Sequence[Case]) -> dict[str, float]:
-    """Return the weight of each feature; every framework counts the same, whatever its number."""
-    usable = [case for case in given if case.step in case.steps]
-    names = sorted({name for case in usable for name in case.rows[0]})
-    tables = [np.array([[row.get(n, 0.0) for n in names] for row in case.rows]) for case in usable]
-    right = [case.steps.index(case.step) for case in usable]
-    sizes = {f: sum(c.framework == f for c in usable) for f in {c.framework for c in usable}}
-    share = [(len(usable) / len(sizes) / sizes[case.framework]) ** 0.5 for case in usable]
+def case_of(record: Record, plugins: Plugins) -> Case | None:
+    """Return a record as a case, or None if its labels name no step."""
+    if (named := truth(record)) is None:
+        return None
+    talk = Talk(trace_of(record, plugins))
+    kind, rows = features(talk)
+    _, as_peers = features(talk, "peers")
+    names = names_of(record)
+    steps = [(said, step_of(said.message.message_id)) for said in candidates(talk)]
+    told = [(said, step) for said, step in steps if step is not None]
+    return Case(
+        id=str(record.get("id")),
+        set=set_of(record),
+        framework=str(record.get("framework")),
+        group=str(record.get("group") or record.get("id")),
+        kind=kind,
+        agents=[names.get(step, said.sender) for said, step in told],
+        steps=[step for _, step in told],
+        rows=[rows[said.index] for said, _ in told],
+        as_peers=[as_peers[said.index] for said, _ in told],
+        agent=named[0],
+        step=named[1],
+    )
+
+
+def train(given: Sequence[Case]) -> dict[str, dict[str, float]]:
+    """Return the weight of each feature for each shape of run."""
+    kinds = sorted({case.kind for case in given})
+    return {
+        kind: fit([(c.rows, c) for c in given if c.kind == kind], PENALTY[kind]) for kind in kinds
+    }
+
+
+def fit(given: Sequence[tuple[Rows, Case]], penalty: float) -> dict[str, float]:
+    """Return the weights of a conditional logit, by Newton's method."""
+    usable = [
+        (rows, case.steps.index(case.step)) for rows, case in given if case.step in case.steps
+    ]
+    names = sorted({name for rows, _ in usable for row in rows for name in row})
+    if not names:
+        return {}
+    tables = [np.array([[row.get(n, 0.0) for n in names] for row in rows]) for rows, _ in usable]
+    spread = np.concatenate(tables).std(axis=0)
+    spread = np.where(spread == 0, np.inf, np.maximum(spread, NARROWEST))
+    tables = [table / spread for table in tables]
     weight = np.zeros(len(names))
-    momentum = np.zeros(len(names))
-    for _ in range(ROUNDS):
-        slope = -PENALTY * weight
-        for table, place, much in zip(tables, right, share, strict=True):
+    for _ in range(15):
+        slope = -penalty * weight
+        curve = penalty * np.eye(len(names))
+        for table, (_, place) in zip(tables, usable, strict=True):
             scores = table @ weight
             chance = np.exp(scores - scores.max())
             chance /= chance.sum()
-            slope += much * (table[place] - chance @ table)
-        momentum = 0.9 * momentum + 0.1 * slope
-        weight = weight + 0.2 * momentum
-    return {name: round(float(w), 3) for name, w in zip(names, weight, strict=True)}
+            mean = chance @ table
+            away = table - mean
+            slope += table[place] - mean
+            curve += away.T @ (away * chance[:, None])
+        move = np.linalg.solve(curve, slope)
+        weight = weight + move * min(1.0, 2.0 / max(1e-9, float(np.abs(move).max())))
+    told = zip(names, weight / spread, strict=True)
+    return {name: round(float(w), 3) for name, w in told if abs(w) > 0.0005}
 
 
-def judge(case: Case, weight: Mapping[str, float]) -> dict[str, bool]:
+def judge(case: Case, rows: Rows, weight: Mapping[str, float]) -> Split:
     """Return what the ranking got right in one run."""
-    scores = [sum(weight.get(n, 0.0) * x for n, x in row.items()) for row in case.rows]
-    chances = softmax(scores)
+    chances = softmax([score(row, weight) for row in rows])
     order = sorted(range(len(chances)), key=lambda i: -chances[i])
     agents = [name for name, _ in by_agent(list(zip(case.agents, chances, strict=True)))]
     return {
         "step": case.steps[order[0]] == case.step,
         "step@3": case.step in [case.steps[i] for i in order[:3]],
         "agent": agents[0] == case.agent,
-        "agent of step": case.agents[order[0]] == case.agent,
+        "agent@3": case.agent in agents[:3],
     }
 
 
-def fold_of(group: str) -> int:
-    """Return the fold a group belongs to, the same every time."""
-    return int(hashlib.sha256(group.encode()).hexdigest(), 16) % FOLDS
+def fold_of(group: str, split: int = 0) -> int:
+    """Return the fold a group belongs to in one of the splits, the same every time."""
+    return int(hashlib.sha256(f"{split}:{group}".encode()).hexdigest(), 16) % FOLDS
 
 
-def cross_validated(given: Sequence[Case]) -> list[tuple[Case, dict[str, bool]]]:
+def cross_validated(given: Sequence[Case], split: int = 0) -> list[tuple[Case, Split]]:
     """Return each run judged with weights that no run of its group had a part in."""
     judged = []
     for fold in range(FOLDS):
-        weight = train([case for case in given if fold_of(case.group) != fold])
-        judged += [(c, judge(c, weight)) for c in given if fold_of(c.group) == fold]
+        weight = train([case for case in given if fold_of(case.group, split) != fold])
+        judged += [
+            (c, judge(c, c.rows, weight.get(c.kind, {})))
+            for c in given
+            if fold_of(c.group, split) == fold
+        ]
     return judged
 
 
-def left_out(given: Sequence[Case]) -> list[tuple[Case, dict[str, bool]]]:
-    """Return each run judged with weights that no run of its framework had a part in."""
+def held_out(given: Sequence[Case]) -> Callable[[Case], Weights]:
+    """Return what gives, for each case, weights that its group had no part in."""
+    by_fold = {
+        fold: train([case for case in given if fold_of(case.group) != fold])
+        for fold in range(FOLDS)
+    }
+    return lambda case: by_fold[fold_of(case.group)]
+
+
+def left_out(given: Sequence[Case]) -> list[tuple[Case, Split]]:
+    """Return each run judged with weights that no run of its framework had a part in.
+
+    The public sets have one framework for each shape, so all are read as runs among peers here.
+    """
     judged = []
     for framework in sorted({case.framework for case in given}):
-        weight = train([case for case in given if case.framework != framework])
-        judged += [(c, judge(c, weight)) for c in given if c.framework == framework]
+        others = [(case.as_peers, case) for case in given if case.framework != framework]
+        weight = fit(others, PENALTY["peers"])
+        judged += [(c, judge(c, c.as_peers, weight)) for c in given if c.framework == framework]
     return judged
 
 
-def report(title: str, judged: Iterable[tuple[Case, dict[str, bool]]]) -> None:
-    """Print the share that was right, by set."""
-    by_set: dict[str, list[dict[str, bool]]] = {}
-    for case, right in judged:
-        by_set.setdefault(case.set, []).append(right)
+def report(title: str, splits: Sequence[Iterable[tuple[Case, Split]]]) -> None:
+    """Print the share that was right, by set: the mean over the splits and its spread."""
+    shares: dict[str, list[dict[str, Any]]] = {}
+    for judged in splits:
+        by_set: dict[str, list[Split]] = {}
+        for case, right in judged:
+            by_set.setdefault(case.set, []).append(right)
+        for name, rows in by_set.items():
+            mean = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
+            shares.setdefault(name, []).append(mean | {"n": len(rows)})
     print(title)
-    for name, rows in sorted(by_set.items()):
-        shares = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
-        told = "  ".join(f"{key} {share:5.1%}" for key, share in shares.items())
-        print(f"  {name:26} n={len(rows):3}  {told}")
+    for name, means in sorted(shares.items()):
+        told = []
+        for key in ("step", "step@3", "agent", "agent@3"):
+            values = np.array([mean[key] for mean in means])
+            told.append(f"{key} {values.mean():5.1%} ±{values.std():4.1%}")
+        print(f"  {name:26} n={means[0]['n']:3}  {'  '.join(told)}")
 
 
 def main() -> None:
@@ -167,14 +227,17 @@ def main() -> None:
     parser.add_argument("--save", action="store_true")
     options = parser.parse_args()
     given = cases(options.folder)
-    report("grouped cross-validation", cross_validated(given))
-    report("leave one framework out", left_out(given))
+    splits = [cross_validated(given, split) for split in range(REPEATS)]
+    report(f"grouped cross-validation, {REPEATS} splits", splits)
+    report("leave one framework out, features among peers", [left_out(given)])
     weight = train(given)
-    report("in sample", [(case, judge(case, weight)) for case in given])
+    report("in sample", [[(c, judge(c, c.rows, weight.get(c.kind, {}))) for c in given]])
     if options.save:
         path = Path(next(iter(mast.__path__))) / "decisive.json"
         path.write_text(json.dumps(weight, indent=1, sort_keys=True) + "\n")
-    print(json.dumps(dict(sorted(weight.items(), key=lambda i: -abs(i[1]))), indent=None))
+    for kind, own in weight.items():
+        told = sorted(own.items(), key=lambda item: -abs(item[1]))
+        print(kind, "  ".join(f"{name} {w:+.2f}" for name, w in told))
 
 
 if __name__ == "__main__":

@@ -1,39 +1,23 @@
 """Rank the steps of a failed run by how likely it is that the run went wrong there.
 
-A linear model over the features of `features`; `benchmarks/train_decisive.py` trains its weights on
-runs whose decisive step people had named. See MODEL_CARD.md.
+A linear model over the features of `features`, one for each shape of run;
+`benchmarks/train_decisive.py` trains its weights on runs whose decisive step people had named. See
+MODEL_CARD.md.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Final
 
 import msgspec
 
-from agenttrace.models import USER, Message, Trace
-from agenttrace_server.mast.features import Features, features
-from agenttrace_server.mast.talk import Said, Talk
+from agenttrace.models import Message, Trace
+from agenttrace_server.mast.features import REASONS, Features, candidates, features
+from agenttrace_server.mast.talk import Talk
 
-_REASONS: Final = {
-    "before_first_failure": "the first error follows it",
-    "before_failure": "an error follows it",
-    "objected_to": "another agent objects to it",
-    "fails": "it reports an error",
-    "made_up": "it assumes or makes up what it does not know",
-    "admits": "it falls short of what was asked",
-    "shortfall_next": "what comes next falls short",
-    "adopted": "later steps build on it",
-    "repeats": "it repeats an earlier step",
-    "code": "it brings in code",
-    "concludes": "it draws the conclusion",
-    "verifies": "it is to verify",
-    "first": "it sets the course",
-    "second": "it is the first answer",
-    "first_of_agent": "it is this agent's first step",
-    "numbers": "it brings in figures",
-}
+Weights = Mapping[str, Mapping[str, float]]
+"""The weight of each feature, for each shape of run."""
 
 
 class Suspect(msgspec.Struct, frozen=True):
@@ -46,30 +30,34 @@ class Suspect(msgspec.Struct, frozen=True):
 
 
 @cache
-def weights() -> Mapping[str, float]:
-    """Return the trained weight of each feature."""
+def weights() -> Weights:
+    """Return the trained weights."""
     text = files("agenttrace_server.mast").joinpath("decisive.json").read_bytes()
-    return msgspec.json.decode(text, type=dict[str, float])
+    return msgspec.json.decode(text, type=dict[str, dict[str, float]])
 
 
-def rank(trace: Trace, weight: Mapping[str, float] | None = None) -> list[Suspect]:
+def rank(trace: Trace, trained: Weights | None = None) -> list[Suspect]:
     """Return the steps of a failed run, the likeliest first, each with up to three reasons.
 
     Meant for runs that failed: in one that worked, the first in the ranking means nothing.
     """
     talk = Talk(trace)
-    weight = weights() if weight is None else weight
-    rows = features(talk)
     steps = candidates(talk)
     if not steps:
         return []
-    scores = [sum(weight.get(name, 0.0) * x for name, x in rows[s.index].items()) for s in steps]
-    chances = softmax(scores)
+    kind, rows = features(talk)
+    weight = (weights() if trained is None else trained).get(kind, {})
+    chances = softmax([score(rows[step.index], weight) for step in steps])
     ranked = [
         Suspect(step.sender, step.message, chance, _reasons(rows[step.index], weight))
         for step, chance in zip(steps, chances, strict=True)
     ]
     return sorted(ranked, key=lambda suspect: -suspect.score)
+
+
+def score(row: Features, weight: Mapping[str, float]) -> float:
+    """Return how much speaks against a step."""
+    return sum(weight.get(name, 0.0) * value for name, value in row.items())
 
 
 def by_agent(steps: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
@@ -84,12 +72,6 @@ def by_agent(steps: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
     return sorted(total.items(), key=lambda item: -item[1])
 
 
-def candidates(talk: Talk) -> list[Said]:
-    """Return the messages that may have decided a run: all but what the user first asked for."""
-    task = talk.task
-    return [said for said in talk.said if said is not task or said.sender != USER]
-
-
 def softmax(scores: Sequence[float]) -> list[float]:
     """Return scores as shares that add up to one."""
     top = max(scores)
@@ -99,5 +81,5 @@ def softmax(scores: Sequence[float]) -> list[float]:
 
 
 def _reasons(row: Features, weight: Mapping[str, float]) -> tuple[str, ...]:
-    told = [(weight.get(n, 0.0) * row.get(n, 0.0), why) for n, why in _REASONS.items()]
+    told = [(weight.get(n, 0.0) * row.get(n, 0.0), why) for n, why in REASONS.items()]
     return tuple(why for part, why in sorted(told, reverse=True)[:3] if part > 0.05)

@@ -1,0 +1,120 @@
+"""The features of a step in a run that one agent leads and others work for.
+
+A run that ends soon went wrong near its end, on what the last worker brought in; one that goes on
+for long never got over one of its first steps.
+"""
+
+import math
+import re
+from typing import Final
+
+from agenttrace.models import USER
+from agenttrace_server.mast import signs
+from agenttrace_server.mast.peers import ADMITS
+from agenttrace_server.mast.shapes import Shape
+from agenttrace_server.mast.talk import Said, Talk, telling, words
+
+Features = dict[str, float]
+
+REASONS: Final = {
+    "broke_off": "the run broke off here",
+    "last_work": "the answer is built on this last piece of work",
+    "early_work": "the run never got over this early step",
+    "ordered_again": "the same is ordered again after it",
+    "work_admits": "it falls short of what was asked",
+    "work_source": "the final answer's words come from it",
+}
+
+_CRASHED: Final = re.compile(r"Traceback \(most recent call last\)|\b\w*Exception\b")
+_REMARK: Final = 5
+_MIDDLE: Final = 5
+"""So many pieces of work are neither a short run nor a long one."""
+
+
+def features(talk: Talk, shape: Shape) -> list[Features]:
+    """Return the features of each message."""
+    lead, said = shape.lead, talk.said
+    works = [one.index for one in said if one.sender not in (lead, USER)]
+    short = 1 / (1 + math.exp(len(works) - _MIDDLE))
+    crashed = bool(said) and (
+        signs.root_failed(talk.trace) or bool(_CRASHED.search(said[-1].text[-6000:]))
+    )
+    orders = _orders(said, lead)
+    answer = _answer(talk)
+    rows: list[Features] = []
+    done = 0
+    last: Said | None = None
+    for one in said:
+        is_last = one.index == len(said) - 1
+        row = {
+            "late": one.index / len(said),
+            "last": float(is_last),
+            "broke_off": float(is_last and crashed) * short,
+        }
+        if one.sender in (lead, USER):
+            row["remark"] = float(len(one.words) < _REMARK)
+            row["after_work"] = float(bool(works) and one.index > works[-1]) * short
+        else:
+            done += 1
+            row |= _work(talk, one, orders[one.index], answer, last)
+            row["last_work"] = float(one.index == works[-1]) * short
+            row["early_work"] = (1 - short) / done
+            last = one
+        rows.append(row)
+    return rows
+
+
+def _work(
+    talk: Talk,
+    one: Said,
+    orders: tuple[frozenset[str], frozenset[str]],
+    answer: frozenset[str],
+    last: Said | None,
+) -> Features:
+    """Return what a piece of work looks like beside what was ordered before and after it."""
+    order, after = orders
+    bag = telling(one.bag)
+    own = [word for word in answer & one.bag if talk.first_use.get(word) == one.index]
+    return {
+        "work": 1.0,
+        "covers_order": len(order & bag) / len(order) if order else 0.0,
+        "ordered_again": float(_overlap(order, after) > 0.5),
+        "same_again": float(last is not None and _overlap(telling(last.bag), bag) > 0.6),
+        "work_long": min(1.0, math.log1p(len(one.words)) / 7),
+        "work_admits": float(bool(ADMITS.search(one.text[:6000]))),
+        "work_source": len(own) / len(answer) if answer else 0.0,
+    }
+
+
+def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / len(one | other) if one or other else 0.0
+
+
+def _orders(said: list[Said], lead: str | None) -> list[tuple[frozenset[str], frozenset[str]]]:
+    """Return, for each message, the telling words of the order before it and of the next one."""
+    before: list[frozenset[str]] = []
+    order: frozenset[str] = frozenset()
+    for one in said:
+        before.append(order)
+        if one.sender == lead and len(one.words) >= _REMARK:
+            order = telling(one.bag)
+    after: list[frozenset[str]] = []
+    order = frozenset()
+    follows: Said | None = None
+    for one in reversed(said):
+        after.append(order)
+        remark = one.sender == lead and len(one.words) < _REMARK
+        # Only what a worker takes up is an order: the lead's other words are its own thoughts.
+        if one.sender == lead and not remark and follows and follows.sender not in (lead, USER):
+            order = telling(one.bag)
+        follows = follows if remark else one
+    return list(zip(before, reversed(after), strict=True))
+
+
+def _answer(talk: Talk) -> frozenset[str]:
+    """Return the telling words that the end of the run has and the task has not."""
+    final = next((s for s in reversed(talk.said) if s.sender != USER and len(s.words) >= 3), None)
+    if final is None:
+        return frozenset()
+    task = talk.task.bag if talk.task else frozenset()
+    return telling(word for word in words(final.text[-400:]) if word not in task)
