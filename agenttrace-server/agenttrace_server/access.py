@@ -36,6 +36,12 @@ def key_is(settings: Settings, given: str | None) -> bool:
     return hmac.compare_digest(given.encode(), settings.api_key.get_secret_value().encode())
 
 
+def token_of(authorization: str) -> str | None:
+    """Return the token of a value like `Bearer TOKEN`, None for any other."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
 def new_session(settings: Settings) -> str:
     """Return a cookie value that is good for 30 days and for this API key only."""
     expires = str(int(time.time()) + SESSION_SECONDS)
@@ -61,10 +67,8 @@ def is_authorised(connection: HTTPConnection) -> bool:
     settings: Settings = connection.app.state.settings
     if settings.api_key is None:
         return True
-    scheme, _, token = connection.headers.get("authorization", "").partition(" ")
-    bearer = token.strip() if scheme.lower() == "bearer" else None
     return (
-        key_is(settings, bearer)
+        key_is(settings, token_of(connection.headers.get("authorization", "")))
         or key_is(settings, connection.headers.get("x-api-key"))
         or session_is_valid(settings, connection.cookies.get(COOKIE))
     )

@@ -15,17 +15,20 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from agenttrace.errors import AgentTraceError, ServerError
 from agenttrace.plugins import Plugins, load_plugins
-from agenttrace_server import api, logs, problems, receive
+from agenttrace_server import api, logs, problems
 from agenttrace_server.access import authorised
 from agenttrace_server.analyse.supervisor import Supervisor
 from agenttrace_server.api import health
 from agenttrace_server.api.models import Problem
+from agenttrace_server.attempts import Attempts
 from agenttrace_server.guard import Guard
 from agenttrace_server.ingest import Ingest
-from agenttrace_server.listening import identify, listen, refuse_unsafe, url_of
+from agenttrace_server.listening import identify, listen, may_listen_for_grpc, refuse_unsafe, url_of
 from agenttrace_server.live import Live
 from agenttrace_server.metrics import Metrics
 from agenttrace_server.pages import Pages
+from agenttrace_server.receive import over_http
+from agenttrace_server.receive.export import Exports
 from agenttrace_server.settings import Settings
 from agenttrace_server.store import Store
 from agenttrace_server.store.sql import open_store
@@ -64,17 +67,22 @@ class Analysis(Protocol):
 
 
 def create_app(
-    settings: Settings, *, store: Store | None = None, analysis: Analysis | None = None
+    settings: Settings,
+    *,
+    store: Store | None = None,
+    analysis: Analysis | None = None,
+    with_grpc: bool = False,
 ) -> FastAPI:
     """Return the app: OTLP in, API, live feed, UI.
 
     Opens the store of the settings at start-up, unless one is given, and closes it at shutdown.
-    Analyses nothing by itself: `serve` adds the process that does.
+    Analyses nothing by itself: `serve` adds the process that does. `with_grpc` listens on the
+    settings' gRPC port too.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _running(app, settings, store, analysis):
+        async with _running(app, settings, store, analysis), _grpc(app, settings, with_grpc):
             yield
 
     app = FastAPI(
@@ -91,8 +99,11 @@ def create_app(
     app.state.settings = settings
     app.state.metrics = Metrics()
     app.state.analysis = analysis
+    app.state.attempts = Attempts()
     app.state.started = time.monotonic()
-    app.include_router(receive.router, dependencies=[Depends(authorised), Depends(_wake_analysis)])
+    app.include_router(
+        over_http.router, dependencies=[Depends(authorised), Depends(_wake_analysis)]
+    )
     app.include_router(api.router)
     app.include_router(health.router)
     app.router.default = Pages()
@@ -106,8 +117,12 @@ def create_app(
 def _wake_analysis(request: Request) -> Iterator[None]:
     """Tell the analysis that an export is in, once it is."""
     yield
-    if request.app.state.analysis is not None:
-        request.app.state.analysis.wake()
+    _wake(request.app)
+
+
+def _wake(app: FastAPI) -> None:
+    if app.state.analysis is not None:
+        app.state.analysis.wake()
 
 
 @asynccontextmanager
@@ -124,7 +139,8 @@ async def _running(
     ingest = Ingest(opened, plugins)
     live = Live(opened, app.state.metrics)
     app.state.store, app.state.plugins = opened, plugins
-    app.state.ingest, app.state.live = ingest, live
+    app.state.live = live
+    app.state.exports = Exports(ingest, opened, app.state.metrics, settings.max_body_bytes)
     if analysis is not None:
         analysis.start()
     try:
@@ -135,6 +151,19 @@ async def _running(
         if analysis is not None:
             await anyio.to_thread.run_sync(analysis.stop)
         await anyio.to_thread.run_sync(opened.close)
+
+
+@asynccontextmanager
+async def _grpc(app: FastAPI, settings: Settings, wanted: bool) -> AsyncIterator[None]:
+    """Take exports over gRPC too, if that is wanted."""
+    if not wanted or not settings.grpc_port:
+        yield
+        return
+    # Not above: it takes longer to load than everything else together.
+    from agenttrace_server.receive.over_grpc import serving
+
+    async with serving(app.state.exports, settings, lambda: _wake(app)):
+        yield
 
 
 def _describe_problems(app: FastAPI) -> None:
@@ -167,7 +196,8 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
     try:
         store = _open_store(settings)
         logs.set_up()
-        app = create_app(settings, store=store, analysis=Supervisor(settings))
+        with_grpc = may_listen_for_grpc(settings)
+        app = create_app(settings, store=store, analysis=Supervisor(settings), with_grpc=with_grpc)
         config = uvicorn.Config(
             app,
             lifespan="on",

@@ -2,12 +2,15 @@
 
 import http.client
 import json
+import logging
 import os
 import socket
 from urllib.parse import urlsplit
 
 from agenttrace.errors import ServerError
 from agenttrace_server.settings import Settings
+
+log = logging.getLogger("agenttrace.server")
 
 IDENTIFY_SECONDS = 2.0
 
@@ -27,6 +30,39 @@ def refuse_unsafe(settings: Settings) -> None:
 def listen(host: str, port: int) -> socket.socket:
     """Return a bound socket; port 0 takes a free one. Raises `ServerError`."""
     try:
+        return _bound(host, port)
+    except OSError as error:
+        raise ServerError(_why_not(host, port, error)) from None
+
+
+def may_listen_for_grpc(settings: Settings) -> bool:
+    """Say whether the gRPC port can be had; that it is taken is an error only if it was asked for.
+
+    Raises `ServerError`.
+    """
+    if not settings.grpc_port:
+        return False
+    try:
+        _bound(settings.host, settings.grpc_port).close()
+    except OSError as error:
+        where, reason = f"{settings.host}:{settings.grpc_port}", _reason(error)
+        if "grpc_port" in settings.model_fields_set:
+            raise ServerError(
+                f"Cannot listen on {where} for gRPC ({reason}): choose another --grpc-port, "
+                "0 for none"
+            ) from None
+        log.warning(
+            "OTLP is taken over HTTP only: %s is not to be had (%s). Exporters over gRPC need "
+            "another --grpc-port; 0 turns gRPC and this warning off",
+            where,
+            reason,
+        )
+        return False
+    return True
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise ServerError(f"{host!r} is no address to listen on: {error.strerror}") from None
@@ -39,9 +75,9 @@ def listen(host: str, port: int) -> socket.socket:
         sock.bind(address)
         # Now, not when the app is ready: two servers that start together must not both go on.
         sock.listen(2048)
-    except OSError as error:
+    except OSError:
         sock.close()
-        raise ServerError(_why_not(host, port, error)) from None
+        raise
     sock.set_inheritable(False)
     return sock
 
@@ -79,5 +115,11 @@ def _why_not(host: str, port: int, error: OSError) -> str:
     url = f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
     if version := identify(url):
         return f"AgentTrace {version} already serves {url}: use it, or choose another --port"
-    reason = (error.strerror or str(error)).lower()
-    return f"Cannot listen on {host}:{port} ({reason}): choose another --port, 0 for any free one"
+    return (
+        f"Cannot listen on {host}:{port} ({_reason(error)}): "
+        "choose another --port, 0 for any free one"
+    )
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,25 +1,13 @@
 """Every server setting, read from `AGENTTRACE_*` environment variables."""
 
-import os
-import sys
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-
-def data_folder() -> Path:
-    """Where AgentTrace keeps its files for this user, by the platform's own convention."""
-    if folder := os.environ.get("AGENTTRACE_DATA_DIR"):
-        return Path(folder)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "agenttrace"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "agenttrace"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "agenttrace"
+from agenttrace.health import data_folder
 
 
 def _default_database() -> str:
@@ -32,7 +20,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="AGENTTRACE_", extra="ignore")
 
     host: str = "127.0.0.1"
-    port: int = Field(4318, ge=0, le=65535)
+    port: int = Field(4318, ge=0, le=65535, description="The pages, the API, OTLP over HTTP")
+    grpc_port: int = Field(4317, ge=0, le=65535, description="OTLP over gRPC; 0: not at all")
     database_url: str = Field(default_factory=_default_database)
     api_key: SecretStr | None = Field(None, description="Asked of every request when set")
     insecure: bool = Field(False, description="Listen beyond this machine without an API key")

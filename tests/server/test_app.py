@@ -18,6 +18,7 @@ import pytest
 from agenttrace.errors import ServerError
 from agenttrace.testing import raw_span
 from agenttrace_server.app import identify, serve
+from agenttrace_server.attempts import Attempts
 from agenttrace_server.encode import encode_json
 from agenttrace_server.settings import Settings
 from support import captures
@@ -271,6 +272,31 @@ def test_a_browser_logs_in_once_and_out_again(locked: RunningServer) -> None:
         assert browser.get("/api/traces").status_code == 200
         browser.post("/api/logout")
         assert browser.get("/api/traces").status_code == 401
+
+
+def test_who_guesses_the_key_has_to_wait() -> None:
+    with running_server(api_key="s3cret") as server, httpx.Client(base_url=server.url) as browser:
+        answers = [browser.post("/api/login", json={"api_key": str(n)}) for n in range(11)]
+        right = browser.post("/api/login", json={"api_key": "s3cret"})
+
+        assert [answer.status_code for answer in answers] == [401] * 10 + [429]
+        assert right.status_code == 429
+        assert 1 <= int(right.headers["retry-after"]) <= 60
+        assert browser.get("/api/traces", headers={"x-api-key": "s3cret"}).status_code == 200
+
+
+def test_an_address_may_try_again_after_a_while_and_others_at_once() -> None:
+    now = [0.0]
+    attempts = Attempts(most=2, seconds=60, clock=lambda: now[0])
+    attempts.failed("here")
+    now[0] = 10
+    attempts.failed("here")
+
+    assert (attempts.wait("here"), attempts.wait("there")) == (50, 0)
+    now[0] = 60
+    assert attempts.wait("here") == 0
+    attempts.failed("here")
+    assert attempts.wait("here") == 10
 
 
 def test_it_works_under_a_prefix_whether_or_not_the_proxy_takes_it_off() -> None:

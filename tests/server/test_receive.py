@@ -3,17 +3,13 @@
 import gzip
 import json
 import socket
-import threading
-import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from google.protobuf.json_format import MessageToDict, Parse
 from google.rpc.status_pb2 import Status
 from hypothesis import given, settings
@@ -30,96 +26,17 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from agenttrace.errors import StoreUnavailable
-from agenttrace_server.app import create_app
 from agenttrace_server.ingest import IngestFull
-from agenttrace_server.settings import Settings
-from agenttrace_server.store import Store, TraceQuery
+from support.receiver import LIMIT, Receiver, body, message, served, stored_id
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
-LIMIT = 2_000_000
-
-
-class Server:
-    """The app behind uvicorn, in this process so that its store can be looked at."""
-
-    def __init__(self, folder: Path, **more: Any) -> None:
-        given = {"database_url": f"sqlite:///{folder / 'db'}", "max_body_bytes": LIMIT} | more
-        self.app = create_app(Settings(**given))
-        self._uvicorn = uvicorn.Server(uvicorn.Config(self.app, port=0, log_config=None))
-        self._thread = threading.Thread(target=self._uvicorn.run)
-        self._thread.start()
-        while not self._uvicorn.started:
-            assert self._thread.is_alive()
-            time.sleep(0.01)
-        self.port = self._uvicorn.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.client = httpx.Client(base_url=self.url, timeout=30)
-
-    @property
-    def store(self) -> Store:
-        return self.app.state.store  # type: ignore[no-any-return]
-
-    def post(
-        self, content: bytes, content_type: str = PROTOBUF, path: str = "/v1/traces", **headers: str
-    ) -> httpx.Response:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.post(
-            path, content=content, headers={"content-type": content_type} | named
-        )
-
-    def count(self) -> int:
-        return self.store.traces(TraceQuery(limit=0)).total
-
-    def metric(self, name: str) -> float:
-        lines = self.client.get("/metrics").text.splitlines()
-        return next(float(line.split()[-1]) for line in lines if line.startswith(name))
-
-    def close(self) -> None:
-        self.client.close()
-        self._uvicorn.should_exit = True
-        self._thread.join(30)
-
-
-@contextmanager
-def served(folder: Path, **more: Any) -> Iterator[Server]:
-    server = Server(folder, **more)
-    try:
-        yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
     with served(tmp_path_factory.mktemp("receive")) as server:
         yield server
-
-
-_next = iter(range(1, 1_000_000))
-
-
-def message(spans: int = 1, text: str = "") -> ExportTraceServiceRequest:
-    """A request with the spans of one new trace."""
-    request = ExportTraceServiceRequest()
-    resource = request.resource_spans.add()
-    resource.resource.attributes.add(key="service.name").value.string_value = "shop"
-    scope = resource.scope_spans.add()
-    trace_id = next(_next).to_bytes(16, "big")
-    for number in range(1, spans + 1):
-        span = scope.spans.add(
-            trace_id=trace_id,
-            span_id=number.to_bytes(8, "big"),
-            name=f"step {number}",
-            start_time_unix_nano=1_700_000_000_000_000_000,
-            end_time_unix_nano=1_700_000_001_000_000_000,
-        )
-        span.attributes.add(key="text").value.string_value = text
-    return request
-
-
-def body(spans: int = 1, text: str = "") -> bytes:
-    return message(spans, text).SerializeToString()
 
 
 def json_body(request: ExportTraceServiceRequest) -> dict[str, Any]:
@@ -131,10 +48,6 @@ def json_body(request: ExportTraceServiceRequest) -> dict[str, Any]:
     return data
 
 
-def stored_id(request: ExportTraceServiceRequest) -> str:
-    return request.resource_spans[0].scope_spans[0].spans[0].trace_id.hex()
-
-
 def status_of(response: httpx.Response) -> Status:
     """The google.rpc.Status of a refusal, in the content type it was answered in."""
     if response.headers["content-type"] == PROTOBUF:
@@ -143,7 +56,7 @@ def status_of(response: httpx.Response) -> Status:
     return Parse(response.content, Status())
 
 
-def test_protobuf_is_stored_when_it_is_answered(server: Server) -> None:
+def test_protobuf_is_stored_when_it_is_answered(server: Receiver) -> None:
     request = message(3)
 
     response = server.post(request.SerializeToString())
@@ -153,7 +66,7 @@ def test_protobuf_is_stored_when_it_is_answered(server: Server) -> None:
     assert server.store.summary(stored_id(request)).span_count == 3  # type: ignore[union-attr]
 
 
-def test_json_is_stored_when_it_is_answered(server: Server) -> None:
+def test_json_is_stored_when_it_is_answered(server: Receiver) -> None:
     request = message(3)
 
     response = server.post(json.dumps(json_body(request)).encode(), JSON)
@@ -173,7 +86,7 @@ def test_json_is_stored_when_it_is_answered(server: Server) -> None:
         "application/protobuf",
     ],
 )
-def test_a_content_type_may_have_parameters(server: Server, content_type: str) -> None:
+def test_a_content_type_may_have_parameters(server: Receiver, content_type: str) -> None:
     request = message()
     as_json = "json" in content_type.lower()
     content = json.dumps(json_body(request)).encode() if as_json else request.SerializeToString()
@@ -183,7 +96,7 @@ def test_a_content_type_may_have_parameters(server: Server, content_type: str) -
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-ndjson", "", "nonsense"])
-def test_another_content_type_is_not_supported(server: Server, content_type: str) -> None:
+def test_another_content_type_is_not_supported(server: Receiver, content_type: str) -> None:
     response = server.post(body(), content_type)
 
     assert response.status_code == 415
@@ -191,7 +104,7 @@ def test_another_content_type_is_not_supported(server: Server, content_type: str
 
 
 @pytest.mark.parametrize(("content", "content_type"), [(b"", PROTOBUF), (b"{}", JSON), (b"", JSON)])
-def test_an_empty_request_is_fine(server: Server, content: bytes, content_type: str) -> None:
+def test_an_empty_request_is_fine(server: Receiver, content: bytes, content_type: str) -> None:
     before = server.count()
 
     response = server.post(content, content_type)
@@ -224,7 +137,7 @@ ENCODINGS = {
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_body_may_be_compressed(server: Server, encoding: str) -> None:
+def test_a_body_may_be_compressed(server: Receiver, encoding: str) -> None:
     request = message(20, "word " * 50)
     content = ENCODINGS[encoding](request.SerializeToString())
 
@@ -234,7 +147,7 @@ def test_a_body_may_be_compressed(server: Server, encoding: str) -> None:
     assert server.store.summary(stored_id(request)).span_count == 20  # type: ignore[union-attr]
 
 
-def test_a_gzip_body_may_have_several_members_and_padding(server: Server) -> None:
+def test_a_gzip_body_may_have_several_members_and_padding(server: Receiver) -> None:
     request = message(20)
     data = request.SerializeToString()
     content = gzip.compress(data[:100]) + gzip.compress(data[100:]) + b"\0" * 20
@@ -244,7 +157,7 @@ def test_a_gzip_body_may_have_several_members_and_padding(server: Server) -> Non
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "gzip, br", "snappy"])
-def test_another_encoding_is_not_supported(server: Server, encoding: str) -> None:
+def test_another_encoding_is_not_supported(server: Receiver, encoding: str) -> None:
     response = server.post(gzip.compress(body()), content_encoding=encoding)
 
     assert response.status_code == 415
@@ -270,7 +183,7 @@ def test_another_encoding_is_not_supported(server: Server, encoding: str) -> Non
     ],
 )
 def test_a_garbled_compressed_body_is_a_bad_request(
-    server: Server, content: bytes, encoding: str
+    server: Receiver, content: bytes, encoding: str
 ) -> None:
     before = server.count()
 
@@ -282,7 +195,7 @@ def test_a_garbled_compressed_body_is_a_bad_request(
     assert server.count() == before
 
 
-def test_a_body_as_large_as_the_limit_is_taken(server: Server) -> None:
+def test_a_body_as_large_as_the_limit_is_taken(server: Receiver) -> None:
     data = body(1, "x" * (LIMIT - len(body()) - 20))
     assert LIMIT - 20 < len(data) <= LIMIT
 
@@ -290,7 +203,7 @@ def test_a_body_as_large_as_the_limit_is_taken(server: Server) -> None:
     assert server.post(gzip.compress(data), content_encoding="gzip").status_code == 200
 
 
-def test_a_larger_body_is_refused_before_it_is_read(server: Server) -> None:
+def test_a_larger_body_is_refused_before_it_is_read(server: Receiver) -> None:
     head = (
         f"POST /v1/traces HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {PROTOBUF}\r\n"
         f"Content-Length: {LIMIT + 1}\r\n\r\n"
@@ -299,7 +212,7 @@ def test_a_larger_body_is_refused_before_it_is_read(server: Server) -> None:
     assert _talk(server, head.encode()).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_larger_body_in_chunks_is_refused(server: Server) -> None:
+def test_a_larger_body_in_chunks_is_refused(server: Receiver) -> None:
     def chunks() -> Iterator[bytes]:
         for _ in range(LIMIT // 100_000 + 2):
             yield b"\0" * 100_000
@@ -313,7 +226,7 @@ def test_a_larger_body_in_chunks_is_refused(server: Server) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "zlib"])
-def test_a_decompression_bomb_is_refused(server: Server, encoding: str) -> None:
+def test_a_decompression_bomb_is_refused(server: Receiver, encoding: str) -> None:
     bomb = ENCODINGS[encoding](b"\0" * (200 * LIMIT))
     assert len(bomb) < LIMIT / 4
 
@@ -323,7 +236,7 @@ def test_a_decompression_bomb_is_refused(server: Server, encoding: str) -> None:
     assert "decompressed" in status_of(response).message
 
 
-def test_a_bomb_of_many_members_is_refused(server: Server) -> None:
+def test_a_bomb_of_many_members_is_refused(server: Receiver) -> None:
     bomb = gzip.compress(b"\0" * (LIMIT // 2)) * 50
 
     assert server.post(bomb, content_encoding="gzip").status_code == 413
@@ -343,7 +256,7 @@ def test_a_bomb_of_many_members_is_refused(server: Server) -> None:
     ],
 )
 def test_a_bad_request_is_told_in_its_own_content_type(
-    server: Server, content: bytes, content_type: str
+    server: Receiver, content: bytes, content_type: str
 ) -> None:
     response = server.post(content, content_type)
 
@@ -361,7 +274,7 @@ def test_a_bad_request_is_told_in_its_own_content_type(
     path=st.sampled_from(["/v1/traces", "/v1/logs"]),
 )
 def test_rubbish_is_never_the_servers_fault(
-    server: Server, content: bytes, content_type: str, encoding: str, path: str
+    server: Receiver, content: bytes, content_type: str, encoding: str, path: str
 ) -> None:
     response = server.post(content, content_type, path, content_encoding=encoding)
 
@@ -370,7 +283,9 @@ def test_rubbish_is_never_the_servers_fault(
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
-def test_a_damaged_request_is_never_the_servers_fault(server: Server, data: st.DataObject) -> None:
+def test_a_damaged_request_is_never_the_servers_fault(
+    server: Receiver, data: st.DataObject
+) -> None:
     content = bytearray(body(3, "text"))
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
@@ -378,7 +293,7 @@ def test_a_damaged_request_is_never_the_servers_fault(server: Server, data: st.D
     assert server.post(bytes(content)).status_code in (200, 400)
 
 
-def test_a_bad_span_costs_only_itself_and_is_reported(server: Server) -> None:
+def test_a_bad_span_costs_only_itself_and_is_reported(server: Receiver) -> None:
     request = message(5)
     spans = request.resource_spans[0].scope_spans[0].spans
     spans[1].trace_id = b"\1\2"
@@ -401,7 +316,7 @@ def test_a_bad_span_costs_only_itself_and_is_reported(server: Server) -> None:
     assert server.metric('agenttrace_ingestion_errors_total{reason="rejected_span"}') == before + 4
 
 
-def test_many_reasons_are_told_in_short(server: Server) -> None:
+def test_many_reasons_are_told_in_short(server: Receiver) -> None:
     request = message(200)
     for number, span in enumerate(request.resource_spans[0].scope_spans[0].spans):
         span.trace_id = b"\1" * (number % 40 + 17)
@@ -414,7 +329,7 @@ def test_many_reasons_are_told_in_short(server: Server) -> None:
     assert len(answer.content) < 10_000
 
 
-def test_the_same_request_twice_stores_one_copy(server: Server) -> None:
+def test_the_same_request_twice_stores_one_copy(server: Receiver) -> None:
     request = message(7)
     for _ in range(3):
         assert server.post(request.SerializeToString()).status_code == 200
@@ -427,7 +342,7 @@ def test_the_same_request_twice_stores_one_copy(server: Server) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/traces", "/v1/logs"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-def test_only_post_is_allowed(server: Server, path: str, method: str) -> None:
+def test_only_post_is_allowed(server: Receiver, path: str, method: str) -> None:
     response = server.client.request(method, path, headers={"content-type": PROTOBUF})
 
     assert response.status_code == 405
@@ -436,7 +351,7 @@ def test_only_post_is_allowed(server: Server, path: str, method: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/metrics", "/v1/trace", "/v1/", "/v1/traces/x"])
-def test_nothing_else_is_there(server: Server, path: str) -> None:
+def test_nothing_else_is_there(server: Receiver, path: str) -> None:
     response = server.post(body(), path=path)
 
     assert response.status_code == 404
@@ -444,7 +359,7 @@ def test_nothing_else_is_there(server: Server, path: str) -> None:
     assert status_of(response).code == 5
 
 
-def test_a_connection_is_kept_alive_over_good_and_bad_requests(server: Server) -> None:
+def test_a_connection_is_kept_alive_over_good_and_bad_requests(server: Receiver) -> None:
     requests = []
     for content, content_type in (
         (body(), PROTOBUF),
@@ -467,7 +382,7 @@ def test_a_connection_is_kept_alive_over_good_and_bad_requests(server: Server) -
     assert codes == [200, 400, 415, 200]
 
 
-def test_a_chunked_body_is_read_to_its_end(server: Server) -> None:
+def test_a_chunked_body_is_read_to_its_end(server: Receiver) -> None:
     request = message(9)
     data = request.SerializeToString()
     parts = [data[start : start + 37] for start in range(0, len(data), 37)]
@@ -483,7 +398,7 @@ def test_a_chunked_body_is_read_to_its_end(server: Server) -> None:
     assert server.store.summary(stored_id(request)).span_count == 9  # type: ignore[union-attr]
 
 
-def test_a_client_that_goes_away_in_the_middle_stores_nothing(server: Server) -> None:
+def test_a_client_that_goes_away_in_the_middle_stores_nothing(server: Receiver) -> None:
     request = message(9)
     data = request.SerializeToString()
     head = (
@@ -497,7 +412,7 @@ def test_a_client_that_goes_away_in_the_middle_stores_nothing(server: Server) ->
     assert server.store.summary(stored_id(request)) is None
 
 
-def _talk(server: Server, request: bytes) -> bytes:
+def _talk(server: Receiver, request: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
         connection.sendall(request)
         return connection.recv(65536)
@@ -505,7 +420,7 @@ def _talk(server: Server, request: bytes) -> bytes:
 
 @pytest.mark.parametrize("error", [StoreUnavailable("the disk is full"), IngestFull("too much")])
 def test_what_can_be_sent_again_is_told_so(
-    server: Server, monkeypatch: pytest.MonkeyPatch, error: Exception
+    server: Receiver, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def fails(*_: object) -> None:
         raise error
@@ -514,7 +429,7 @@ def test_what_can_be_sent_again_is_told_so(
     with monkeypatch.context() as patched:
         patched.setattr(server.store, "write", fails)
         if isinstance(error, IngestFull):
-            patched.setattr(server.app.state.ingest, "check_room", fails)
+            patched.setattr(server.app.state.exports.ingest, "check_room", fails)
         refused = server.post(request.SerializeToString())
 
     assert refused.status_code == 503
@@ -561,7 +476,7 @@ def log_request(trace_id: str, span_id: str, text: str) -> ExportLogsServiceRequ
     return request
 
 
-def test_log_events_join_their_spans(server: Server) -> None:
+def test_log_events_join_their_spans(server: Receiver) -> None:
     request = message()
     trace_id = stored_id(request)
     server.post(request.SerializeToString())
@@ -575,7 +490,7 @@ def test_log_events_join_their_spans(server: Server) -> None:
     assert span.events[0].attributes["content"] == "What is the weather?"
 
 
-def test_a_log_record_of_no_span_is_refused_alone(server: Server) -> None:
+def test_a_log_record_of_no_span_is_refused_alone(server: Receiver) -> None:
     request = message()
     trace_id = stored_id(request)
     server.post(request.SerializeToString())
@@ -601,7 +516,7 @@ def _hex_ids(request: ExportLogsServiceRequest) -> dict[str, Any]:
     "compression", [Compression.NoCompression, Compression.Gzip, Compression.Deflate]
 )
 def test_the_exporter_of_opentelemetry_is_understood(
-    server: Server, compression: Compression
+    server: Receiver, compression: Compression
 ) -> None:
     provider = TracerProvider(resource=Resource.create({"service.name": "real"}))
     exporter = OTLPSpanExporter(f"{server.url}/v1/traces", compression=compression)

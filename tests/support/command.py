@@ -55,6 +55,7 @@ class Home:
             **{name: os.environ[name] for name in _KEPT if name in os.environ},
             "HOME": str(self.folder),
             "AGENTTRACE_PORT": str(self.port),
+            "AGENTTRACE_GRPC_PORT": "0",
             "AGENTTRACE_BUILD_UI": "0",
             "OTEL_EXPORTER_OTLP_ENDPOINT": self.url,
             "NO_COLOR": "1",

@@ -47,6 +47,7 @@ class RunningServer:
         port = httpx.URL(self.url).port if self.url else 0
         settings = {
             "port": port,
+            "grpc_port": 0,
             "database_url": f"sqlite:///{self.folder / 'agenttrace.db'}",
             "quiet_seconds": 0.2,
             **self._settings,

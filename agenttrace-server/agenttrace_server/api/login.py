@@ -1,5 +1,7 @@
 """Give a browser a session for the API key, in a cookie that no script can read."""
 
+import math
+
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from agenttrace_server.access import (
@@ -11,6 +13,7 @@ from agenttrace_server.access import (
 )
 from agenttrace_server.api.asked import problems
 from agenttrace_server.api.models import Login, Session
+from agenttrace_server.attempts import Attempts
 from agenttrace_server.settings import Settings
 
 router = APIRouter(tags=["session"])
@@ -29,7 +32,16 @@ def login(request: Request, response: Response, given: Login) -> Session:
     settings: Settings = request.app.state.settings
     if settings.api_key is None:
         return Session(required=False, authenticated=True)
+    attempts: Attempts = request.app.state.attempts
+    address = request.client.host if request.client else ""
+    if wait := math.ceil(attempts.wait(address)):
+        raise HTTPException(
+            429,
+            f"Too many wrong keys from {address}; try again in {wait} s",
+            headers={"Retry-After": str(wait)},
+        )
     if not key_is(settings, given.api_key):
+        attempts.failed(address)
         raise HTTPException(401, "This is not the server's API key")
     response.set_cookie(
         COOKIE,

@@ -35,6 +35,10 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="0: any free one. (default: 4318)")
     ] = None,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="For OTLP over gRPC; 0: none. (default: 4317)"),
+    ] = None,
     database_url: DatabaseURL = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen beyond this machine without an API key.")
@@ -53,7 +57,11 @@ def serve(
     if log_level is not None:
         os.environ["LOG_LEVEL"] = log_level.value
     settings = read_settings(
-        host=host, port=port, database_url=database_url, insecure=insecure or None
+        host=host,
+        port=port,
+        grpc_port=grpc_port,
+        database_url=database_url,
+        insecure=insecure or None,
     )
     require_writable(settings)
     ensure_ui(ui, required=False)
