@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from agenttrace.serialise import Plain, to_plain
+from agenttrace.serialise import Plain, to_plain, to_text
 
 HASHED = 64 * 1024 * 1024
 """Characters of an input that count; an input longer than that is told apart by its beginning."""
@@ -29,6 +29,11 @@ def input_hash(value: Any) -> str:
     """
     plain = canonical(to_plain(value, HASHED))
     return text_hash(msgspec.json.encode(plain, order="sorted").decode())
+
+
+def cause_hash(value: Any) -> str:
+    """Return 32 hex digits for what an agent is answering, the same for a value and its text."""
+    return text_hash(to_text(value, HASHED))
 
 
 def text_hash(text: str) -> str:

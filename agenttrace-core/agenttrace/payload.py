@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from opentelemetry.trace import Span
 
 from agenttrace import semconv
-from agenttrace.identity import HASHED, input_hash, text_hash
+from agenttrace.identity import HASHED, cause_hash, input_hash, text_hash
 from agenttrace.models import MessageType
 from agenttrace.serialise import LIMIT, Lazy, cut, describe, snapshot, to_text
 
@@ -74,18 +74,22 @@ def defer(span: Span, key: str, value: Any) -> None:
         pending.attributes.append((key, _kept(value)))
 
 
-def called(span: Span, input: Any, *, agent: str | None = None, cause: Any = None) -> None:
+def called(
+    span: Span, input: Any, *, name: str = "", agent: str | None = None, cause: Any = None
+) -> None:
     """Record on a model's or tool's span what a replay needs to tell the same call again.
 
-    `input` is all that the answer depends on; `agent` who asks; `cause` what that agent is
-    answering. The hashes are made on the exporter's thread, of the whole values.
+    `input` is all that the answer depends on, `name` the model or tool that is asked, `agent` who
+    asks, `cause` the words that agent is answering. The hashes are made on the exporter's thread,
+    of the whole values. A replay passes the same four to `Replay.llm` or `Replay.tool`.
     """
     if not span.is_recording():
         return
     span.set_attribute(semconv.AGENTTRACE_CALL_AGENT, agent or "")
-    _defer_hash(span, semconv.AGENTTRACE_INPUT_HASH, input)
+    span.set_attribute(semconv.AGENTTRACE_CALL_NAME, name)
+    _defer_hash(span, semconv.AGENTTRACE_INPUT_HASH, input, input_hash)
     if cause is not None:
-        _defer_hash(span, semconv.AGENTTRACE_CALL_CAUSE, cause)
+        _defer_hash(span, semconv.AGENTTRACE_CALL_CAUSE, cause, cause_hash)
 
 
 def answered(span: Span, output: Any, exact: Callable[[], str | None] | None = None) -> None:
@@ -121,13 +125,13 @@ class Answered:
         return found
 
 
-def _defer_hash(span: Span, key: str, value: Any) -> None:
+def _defer_hash(span: Span, key: str, value: Any, make: Callable[[Any], str]) -> None:
     kept = _kept(value)
     pending = _pending(span)
     if pending is None:
-        span.set_attribute(key, input_hash(kept))
+        span.set_attribute(key, make(kept))
     else:
-        pending.attributes.append((key, Lazy(lambda: input_hash(kept))))
+        pending.attributes.append((key, Lazy(lambda: make(kept))))
 
 
 def message(

@@ -18,7 +18,7 @@ from opentelemetry.trace import Span as OtelSpan
 from agenttrace import semconv
 from agenttrace.edits import JSON, Edit, apply_edits, json_type, type_problem
 from agenttrace.errors import EditError, ReplayCancelled, ReplayError, ReplayStopped
-from agenttrace.identity import input_hash, text_hash
+from agenttrace.identity import cause_hash, input_hash, text_hash
 from agenttrace.jobs import Mode
 from agenttrace.models import Span, Trace
 
@@ -153,7 +153,7 @@ def _answer(trace: Trace, span: Span) -> Answer:
     return Answer(
         kind="llm" if span.kind == "llm" else "tool",
         agent=str(said.get(semconv.AGENTTRACE_CALL_AGENT, trace.agent_of(span) or "")),
-        name=(span.model if span.kind == "llm" else span.tool) or "",
+        name=str(said.get(semconv.AGENTTRACE_CALL_NAME, span.model or span.tool or "")),
         input_hash=str(said[semconv.AGENTTRACE_INPUT_HASH]),
         output=output,
         span_id=span.span_id,
@@ -211,11 +211,11 @@ class Replay:
         with self._lock:
             return dict(self._counts)
 
-    def llm(self, agent: str, name: str, input: Any, cause: str = "") -> Answer | None:
+    def llm(self, agent: str, name: str, input: Any, cause: Any = None) -> Answer | None:
         """Return the recorded answer to a model call, None if it is to run live.
 
-        `agent` asks the model `name`, with an input for `input_hash`; `cause` is the hash of what
-        the agent is answering. Raises once the replay is stopped or cancelled.
+        `agent` asks the model `name` with `input`, while answering `cause`: as they were given to
+        `payload.called`. Raises once the replay is stopped or cancelled.
         """
         self._go_on()
         answer = self._recorded("llm", agent, name, input, cause)
@@ -224,7 +224,7 @@ class Replay:
         self._count("live" if answer is None else "recorded")
         return answer
 
-    def tool(self, agent: str, name: str, input: Any, cause: str = "") -> Answer | None:
+    def tool(self, agent: str, name: str, input: Any, cause: Any = None) -> Answer | None:
         """Return the recorded answer to a tool's call, None if it is to run live.
 
         Raises ReplayStopped for one that is not in the record and may not run.
@@ -239,7 +239,7 @@ class Replay:
         self._count("recorded")
         return answer
 
-    def steering(self, agent: str, name: str, input: Any, cause: str = "") -> Answer | None:
+    def steering(self, agent: str, name: str, input: Any, cause: Any = None) -> Answer | None:
         """Like `tool`, for one that only says who goes on (a handoff): it may always run."""
         self._go_on()
         answer = self._recorded("tool", agent, name, input, cause)
@@ -278,9 +278,10 @@ class Replay:
         stamp(span, tier)
 
     def _recorded(
-        self, kind: CallKind, agent: str, name: str, input: Any, cause: str
+        self, kind: CallKind, agent: str, name: str, input: Any, cause: Any
     ) -> Answer | None:
-        return self.recording.take(kind, agent, name, input_hash(input), cause)
+        led = "" if cause is None else cause_hash(cause)
+        return self.recording.take(kind, agent, name, input_hash(input), led)
 
     def _may_run(self, tool: str) -> bool:
         return self.live_tools == "all" or tool in self.live_tools

@@ -206,7 +206,7 @@ def test_a_captured_call_can_be_answered(exporter: Any) -> None:
 
     assert found.key == ("tool", "coder", "search", input_hash({"q": "tides"}))
     assert (found.output, found.complete) == ("high at noon", True)
-    assert found.cause == input_hash("look it up")
+    assert found.cause == identity.cause_hash("look it up")
 
 
 def test_what_was_redacted_answers_nothing(exporter: Any) -> None:
