@@ -75,18 +75,20 @@ def defer(span: Span, key: str, value: Any) -> None:
 
 
 def called(
-    span: Span, input: Any, *, name: str = "", agent: str | None = None, cause: Any = None
+    span: Span, input: Any, *, name: str | None = None, agent: str | None = None, cause: Any = None
 ) -> None:
     """Record on a model's or tool's span what a replay needs to tell the same call again.
 
-    `input` is all that the answer depends on, `name` the model or tool that is asked, `agent` who
-    asks, `cause` the words that agent is answering. The hashes are made on the exporter's thread,
-    of the whole values. A replay passes the same four to `Replay.llm` or `Replay.tool`.
+    `input` is all that the answer depends on, `name` the model or tool that is asked (by default
+    the one the span is read as), `agent` who asks, `cause` the words that agent is answering. The
+    hashes are made on the exporter's thread, of the whole values. A replay passes the same four to
+    `Replay.llm` or `Replay.tool`.
     """
     if not span.is_recording():
         return
     span.set_attribute(semconv.AGENTTRACE_CALL_AGENT, agent or "")
-    span.set_attribute(semconv.AGENTTRACE_CALL_NAME, name)
+    if name is not None:
+        span.set_attribute(semconv.AGENTTRACE_CALL_NAME, name)
     _defer_hash(span, semconv.AGENTTRACE_INPUT_HASH, input, input_hash)
     if cause is not None:
         _defer_hash(span, semconv.AGENTTRACE_CALL_CAUSE, cause, cause_hash)

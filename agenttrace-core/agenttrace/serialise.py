@@ -236,7 +236,7 @@ def _choose_shape(kind: type) -> Shape:
         return _chat_message
     if hasattr(kind, "get_secret_value"):  # Pydantic's SecretStr shows asterisks
         return str
-    fields = _field_names(kind)
+    fields = field_names(kind)
     if fields is not None:
         return lambda value: {name: getattr(value, name) for name in fields if hasattr(value, name)}
     if issubclass(kind, Mapping):
@@ -253,7 +253,8 @@ def _choose_shape(kind: type) -> Shape:
     return repr
 
 
-def _field_names(kind: type) -> tuple[str, ...] | None:
+def field_names(kind: type) -> tuple[str, ...] | None:
+    """Return the names of a struct's, model's, dataclass's or named tuple's fields, else None."""
     if issubclass(kind, msgspec.Struct):
         return kind.__struct_fields__
     if isinstance(fields := getattr(kind, "__pydantic_fields__", None), dict):

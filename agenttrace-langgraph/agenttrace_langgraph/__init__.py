@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from agenttrace.hookspecs import hookimpl
-from agenttrace.models import Instrumentor, Message, Normalizer, Scope, Trace
+from agenttrace.models import Executor, Instrumentor, Message, Normalizer, Scope, Trace
 from agenttrace_langgraph import capture, foreign, normalizer
 
 
@@ -17,6 +17,16 @@ def agenttrace_normalizer(scope: Scope) -> Normalizer | None:
 def agenttrace_messages(trace: Trace) -> Iterable[Message]:
     """Return the messages of LangGraph runs that another instrumentation recorded."""
     return foreign.messages(trace)
+
+
+@hookimpl
+def agenttrace_executor(framework: str) -> Executor | None:
+    """Return what runs LangGraph's graphs again from a checkpoint."""
+    if framework != normalizer.FRAMEWORK:
+        return None
+    from agenttrace_langgraph.executor import run_again  # imports LangGraph
+
+    return run_again
 
 
 @hookimpl

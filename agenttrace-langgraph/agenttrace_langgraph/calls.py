@@ -64,11 +64,11 @@ def defer_request(span: Span, messages: Sequence[Any], parameters: Mapping[str, 
         payload.defer(span, "gen_ai.tool.definitions", tools)
 
 
-def finish_call(span: Span, response: Any) -> Any:
-    """Record what a model answered and what it took; return the message or text it gave."""
+def finish_call(span: Span, response: Any) -> list[Any]:
+    """Record what a model answered and what it took; return the messages or texts it gave."""
     generations = [item for batch in response.generations for item in batch]
     if not generations:
-        return None
+        return []
     messages = [getattr(item, "message", None) or item.text for item in generations]
     payload.defer(
         span, semconv.GEN_AI_OUTPUT_MESSAGES, Lazy(lambda: _json(messages, role="assistant"))
@@ -88,7 +88,7 @@ def finish_call(span: Span, response: Any) -> Any:
         attributes["gen_ai.response.id"] = identity
     if attributes:
         span.set_attributes(attributes)
-    return messages[0]
+    return messages
 
 
 def finish_tool(span: Span, output: Any) -> None:
@@ -139,6 +139,14 @@ def _usage(usages: Sequence[Mapping[str, Any]], output: Mapping[str, Any]) -> di
                     attributes[name] = count
                     break
     return attributes
+
+
+def plain_messages(messages: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return messages as a model is given them, without what an earlier answer said of itself."""
+    read = [_message(message, "user") for message in messages]
+    for message in read:
+        message.pop("finish_reason", None)
+    return read
 
 
 def _json(messages: Sequence[Any], role: str = "user") -> str:

@@ -1,12 +1,14 @@
 """Record LangGraph runs as they happen: one call switches it on, another leaves no trace of it.
 
 Put in place are a callback handler that LangChain adds to every run of the process (through its
-configure hook), and wrappers around `Pregel.stream`, `Pregel.astream`, `PregelLoop.tick` and
-`PregelLoop.after_tick`. LangGraph is imported when capturing starts, not before.
+configure hook), and wrappers around `Pregel.stream`, `Pregel.astream`, `PregelLoop.tick`,
+`PregelLoop.after_tick`, `BaseTool.run` and `BaseTool.arun`. LangGraph is imported when capturing
+starts, not before.
 """
 
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, cast
@@ -14,9 +16,11 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from agenttrace_langgraph.recorder import Recorder
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _restore: list[Callable[[], None]] = []
 _recorder: "Recorder | None" = None
+_borrowed: int | None = None
+"""How many replays capture, where only they do."""
 
 
 class LangGraphInstrumentor:
@@ -38,6 +42,7 @@ class LangGraphInstrumentor:
                 _restore.append(_add_handler(_recorder))
                 _wrap_calls()
                 _wrap_loop(_recorder)
+                _wrap_tools()
             except BaseException:
                 _undo()
                 raise
@@ -93,6 +98,51 @@ def _wrap_loop(recorder: "Recorder") -> None:
 
     _replace(PregelLoop, "tick", ticked)
     _replace(PregelLoop, "after_tick", stepped)
+
+
+def _wrap_tools() -> None:
+    """Let the recorder know all a tool is given: its callbacks are not told what is injected."""
+    from langchain_core.tools import BaseTool
+
+    from agenttrace_langgraph.answers import tool_input
+
+    run, arun = BaseTool.run, BaseTool.arun
+
+    @wraps(run)
+    def ran(self: Any, given: Any, *args: Any, **kwargs: Any) -> Any:
+        tool_input.set((self, given))
+        return run(self, given, *args, **kwargs)
+
+    @wraps(arun)
+    async def aran(self: Any, given: Any, *args: Any, **kwargs: Any) -> Any:
+        tool_input.set((self, given))
+        return await arun(self, given, *args, **kwargs)
+
+    _replace(BaseTool, "run", ran)
+    _replace(BaseTool, "arun", aran)
+
+
+@contextmanager
+def capturing() -> Iterator["Recorder"]:
+    """Have runs captured inside, also where nobody has switched that on; give what records them."""
+    global _borrowed
+    with _lock:
+        if not _restore:
+            LangGraphInstrumentor().instrument()
+            _borrowed = 0
+        if _borrowed is not None:
+            _borrowed += 1
+        assert _recorder is not None
+        found = _recorder
+    try:
+        yield found
+    finally:
+        with _lock:
+            if _borrowed is not None:
+                _borrowed -= 1
+                if not _borrowed:
+                    _borrowed = None
+                    _undo()
 
 
 def _wrap_calls() -> None:

@@ -1,18 +1,24 @@
 """Record the state before every super-step, so that a run can be continued from there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
 
 from agenttrace import payload
-from agenttrace.serialise import Lazy, snapshot
+from agenttrace.serialise import Lazy, field_names, snapshot, to_text
 from agenttrace_langgraph import state
 from agenttrace_langgraph.roles import DEFAULT_GRAPH_NAME
-from agenttrace_langgraph.runs import Graph
+from agenttrace_langgraph.runs import Graph, Inbox
+from agenttrace_langgraph.turns import inbox_of
+
+PUSH = "__pregel_push"
+LOST = "$lost"
+"""Key of what stands for a value that has no JSON."""
 
 _ENDED = "The run ended here: nothing is left to run"
+_NO_TASK = "00000000-0000-0000-0000-000000000000"
 _COORDINATES = ("thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map")
 
 
@@ -32,7 +38,7 @@ def record(graph: Graph, tasks: Iterable[Any]) -> None:
         graph.span,
         checkpoint_id=checkpoint["id"],
         label=_label(graph, waiting),
-        state=partial(_serialise, checkpoint, graph.root.spelled),
+        state=partial(_serialise, checkpoint, graph.root.spelled, _writes(loop)),
         config=_config(graph, checkpoint["id"], waiting),
         input=_packets(waiting),
         why_not=_why_not(graph, waiting),
@@ -68,7 +74,16 @@ def _value(channel: Any) -> Any:
     return value.copy() if type(value) in (list, dict, set) else value
 
 
-def _serialise(checkpoint: dict[str, Any], known: state.Known) -> str:
+def _writes(loop: Any) -> list[state.Write]:
+    """Return what tasks of this step wrote in an earlier run; what an input wrote is applied."""
+    return [
+        (task, channel, value)
+        for task, channel, value in getattr(loop, "checkpoint_pending_writes", ())
+        if task != _NO_TASK
+    ]
+
+
+def _serialise(checkpoint: dict[str, Any], known: state.Known, writes: list[state.Write]) -> str:
     versions = checkpoint["channel_versions"]
     seen = checkpoint["versions_seen"].items()
     return state.dump(
@@ -78,6 +93,7 @@ def _serialise(checkpoint: dict[str, Any], known: state.Known) -> str:
             "versions_seen": {node: _for_savers(found) for node, found in seen},
         },
         known,
+        writes,
     )
 
 
@@ -103,9 +119,17 @@ def _label(graph: Graph, waiting: list[Any]) -> str:
 def _config(graph: Graph, checkpoint_id: str, waiting: list[Any]) -> Lazy:
     loop = graph.loop
     configurable, about = dict(loop.config["configurable"]), dict(loop.checkpoint_metadata)
-    checkpointer, limit = loop.checkpointer is not None, loop.config.get("recursion_limit")
+    checkpointer, limit = loop.checkpointer is not None, int(loop.config["recursion_limit"])
     tasks = [(task.id, task.name, task.path) for task in waiting]
     name = graph.shape.name or DEFAULT_GRAPH_NAME
+    inboxes = _inboxes(graph, waiting)
+    resume, given = snapshot(graph.resume), _runtime_context(configurable)
+    steps_left = loop.stop - loop.step
+    stops = {
+        "interrupt_before": _names(loop.interrupt_before),
+        "interrupt_after": _names(loop.interrupt_after),
+    }
+    how = "async" if type(loop).__name__.startswith("Async") else "sync"
 
     def config() -> str:
         where = {key: configurable[key] for key in _COORDINATES if configurable.get(key)}
@@ -113,13 +137,19 @@ def _config(graph: Graph, checkpoint_id: str, waiting: list[Any]) -> Lazy:
             "graph": name,
             "configurable": {"checkpoint_ns": "", **where, "checkpoint_id": checkpoint_id},
             "context": {
-                key: value
+                key: plain(value)
                 for key, value in configurable.items()
                 if key not in where and not key.startswith("__")
             },
             "metadata": about,
             "checkpointer": checkpointer,
             "recursion_limit": limit,
+            "run": how,
+            "steps_left": steps_left,
+            **stops,
+            "runtime_context": plain(given),
+            "resume": plain(resume),
+            "inboxes": {name: said.plain() for name, said in inboxes.items()},
             "next": [task[1] for task in tasks],
             "tasks": [{"id": task[0], "name": task[1], "path": task[2]} for task in tasks],
         }
@@ -128,9 +158,43 @@ def _config(graph: Graph, checkpoint_id: str, waiting: list[Any]) -> Lazy:
     return Lazy(config)
 
 
+def _inboxes(graph: Graph, waiting: list[Any]) -> dict[str, Inbox]:
+    """Return the messages that the nodes about to run answer, by node, for a `Send` by task id."""
+    found = {}
+    for task in waiting:
+        inbox = inbox_of(graph, task.name, task)
+        if inbox.agent is not None or inbox.received.sender is not None:
+            found[task.id if task.path[0] == PUSH else task.name] = inbox
+    return found
+
+
+def _runtime_context(configurable: dict[str, Any]) -> Any:
+    """Return the `context=` a run was given."""
+    context = getattr(configurable.get("__pregel_runtime"), "context", None)
+    return snapshot(context)
+
+
+def _names(nodes: Any) -> Any:
+    return nodes if isinstance(nodes, str) else list(nodes)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON, what has none as `{"$lost": its repr}`."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    fields = field_names(type(value))
+    if fields is not None:
+        return {name: plain(getattr(value, name)) for name in fields if hasattr(value, name)}
+    return {LOST: to_text(repr(value), 200)}
+
+
 def _packets(waiting: list[Any]) -> Any:
     """Return the arguments of the `Send`s about to run, by task id; None where there are none."""
-    packets = {task.id: snapshot(task.input) for task in waiting if task.path[0] == "__pregel_push"}
+    packets = {task.id: snapshot(task.input) for task in waiting if task.path[0] == PUSH}
     return packets or None
 
 

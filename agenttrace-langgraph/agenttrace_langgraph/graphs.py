@@ -8,7 +8,7 @@ from uuid import UUID
 from langgraph.errors import ParentCommand
 from langgraph.types import Command
 
-from agenttrace import payload, semconv
+from agenttrace import payload, replay, semconv
 from agenttrace.models import USER
 from agenttrace.serialise import Lazy, snapshot
 from agenttrace_langgraph import turns
@@ -19,7 +19,7 @@ from agenttrace_langgraph.roles import (
     path_of,
     task_of,
 )
-from agenttrace_langgraph.runs import NOTHING, Graph, Inbox, Node, Received, Run
+from agenttrace_langgraph.runs import NOTHING, Graph, Inbox, Node, Received, Run, resumed
 from agenttrace_langgraph.shape import Shape, names_in, shape_of
 from agenttrace_langgraph.spans import (
     STOPPED,
@@ -81,7 +81,9 @@ def start_graph(
         agent = None
         label, key, shown = "invoke_workflow", semconv.GEN_AI_WORKFLOW_NAME, name
     attributes = {semconv.GEN_AI_OPERATION_NAME: label, key: shown}
-    if thread := metadata.get("thread_id"):
+    going = replay.current()
+    # A replay keeps the thread's name for the application, but is no part of that conversation.
+    if (thread := metadata.get("thread_id")) and going is None:
         attributes[semconv.GEN_AI_CONVERSATION_ID] = str(thread)
     graph = spans.open(
         run_id,
@@ -95,6 +97,10 @@ def start_graph(
         **fields,
     )
     remember_input(graph, inputs)
+    if going is not None and parent is None and (before := resumed.get()) is not None:
+        resumed.set(None)
+        graph.restored = before.inboxes
+        going.stamp(graph.span, "restored")
     _enter(graph, parent)
     return graph
 
@@ -140,15 +146,21 @@ def _enter(graph: Graph, parent: Run | None) -> None:
         turns.answer_agent(graph, graph.resume)
         graph.resume = None
     elif graph.owns and graph.agent and graph.agent != graph.caller and inputs is not None:
-        content = Lazy(partial(asked, inputs))
-        message_id = payload.message(
-            graph.span,
-            sender=graph.caller,
-            recipient=graph.agent,
-            content=content,
-            caused_by=graph.received.message_id,
-        )
-        graph.received = Received(message_id, graph.caller, "task", content)
+        graph.greeted = False
+
+
+def greet(graph: Graph) -> None:
+    """Let an agent that stands alone hear what it is asked, once the first checkpoint is made."""
+    graph.greeted = True
+    content = Lazy(partial(asked, graph.inputs))
+    message_id = payload.message(
+        graph.span,
+        sender=graph.caller,
+        recipient=graph.agent or UNNAMED_AGENT,
+        content=content,
+        caused_by=graph.received.message_id,
+    )
+    graph.received = Received(message_id, graph.caller, "task", content)
 
 
 def _leave_graph(graph: Graph, outputs: Any, error: BaseException | None) -> None:

@@ -13,7 +13,7 @@ from opentelemetry import context as otel
 from opentelemetry.trace import SpanKind
 
 from agenttrace import payload, semconv
-from agenttrace_langgraph import calls, checkpoints, graphs, turns
+from agenttrace_langgraph import answers, calls, checkpoints, graphs, turns
 from agenttrace_langgraph.runs import Graph, Node, Run
 from agenttrace_langgraph.shape import HIDDEN
 from agenttrace_langgraph.spans import Spans, remember_input, remember_output
@@ -104,7 +104,11 @@ class Recorder(BaseCallbackHandler):
         graph.loop = loop
         graph.ran.clear()
         tasks = list(loop.tasks.values()) if hasattr(loop, "tasks") else []
+        if graph.restored is not None:
+            turns.restore(graph, tasks)
         checkpoints.record(graph, tasks)
+        if not graph.greeted:
+            graphs.greet(graph)
         if first and not graph.single and turns.begins_directly(graph, tasks):
             turns.begin_directly(graph, tasks)
 
@@ -242,6 +246,7 @@ class Recorder(BaseCallbackHandler):
             span_kind=SpanKind.CLIENT,
         )
         calls.defer_request(run.span, messages, parameters)
+        answers.ask_model(self.spans, run, messages, parameters, model or "")
         speaker = run.speaker
         if speaker is not None and not speaker.has_role and operation == "chat":
             speaker.has_role = True
@@ -263,9 +268,11 @@ class Recorder(BaseCallbackHandler):
         if run is None:
             return
         try:
-            message = calls.finish_call(run.span, response)
-            if run.speaker is not None and message is not None:
-                run.speaker.words = partial(calls.words_of, message)
+            messages = calls.finish_call(run.span, response)
+            if messages:
+                answers.keep_messages(run, messages)
+                if run.speaker is not None:
+                    run.speaker.words = partial(calls.words_of, messages[0])
         finally:
             self.spans.close(run, None)
 
@@ -306,7 +313,10 @@ class Recorder(BaseCallbackHandler):
         run.tool = name
         given = inputs if inputs is not None else input_str
         payload.defer(run.span, semconv.GEN_AI_TOOL_CALL_ARGUMENTS, given)
-        self.spans.attach(run)
+        try:
+            answers.ask_tool(self.spans, run, name, given, kwargs.get("tool_call_id"))
+        finally:
+            self.spans.attach(run)
 
     @quietly
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
@@ -316,6 +326,7 @@ class Recorder(BaseCallbackHandler):
             return
         try:
             calls.finish_tool(run.span, output)
+            answers.keep_result(run, output)
         finally:
             self.spans.close(run, None)
 

@@ -1,6 +1,7 @@
 """What is known of a run while it is open, found by the id LangChain gave it."""
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -8,7 +9,10 @@ from uuid import UUID
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, Tracer
 
+from agenttrace.errors import ReplayError
 from agenttrace.models import MessageType
+from agenttrace.replay import Answer
+from agenttrace.serialise import to_text
 from agenttrace_langgraph.roles import Path
 from agenttrace_langgraph.shape import Shape
 
@@ -25,11 +29,43 @@ class Received(NamedTuple):
 NOTHING = Received()
 
 
+class Decision(NamedTuple):
+    """Where a call's answer comes from in a replay: the record, else it runs, unless refused."""
+
+    answer: Answer | None = None
+    refused: ReplayError | None = None
+    tool_call_id: str | None = None
+    again: bool = False
+    """Whether the same answer has been given in this replay before."""
+
+
 class Inbox(NamedTuple):
     """What waits for a node: a message for an agent, or for a tool node whom it works for."""
 
     received: Received
     agent: str | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON, for a replay that has no other way to know what was said before."""
+        sender, kind, content = self.received.sender, self.received.type, self.received.content
+        words = None if content is None else to_text(content)
+        return {"sender": sender, "type": kind, "content": words, "agent": self.agent}
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> "Inbox":
+        """Return what `plain` had made JSON of; the message itself is in another trace."""
+        received = Received(None, said.get("sender"), said.get("type", "task"), said.get("content"))
+        return cls(received, said.get("agent"))
+
+
+class Resumed(NamedTuple):
+    """What a replayed graph knows of the run it continues: the messages its next nodes answer."""
+
+    inboxes: Mapping[str, Inbox] = {}
+
+
+resumed: ContextVar[Resumed | None] = ContextVar("agenttrace_langgraph_resumed", default=None)
+"""Set around a replay; whoever opens the graph takes it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +125,8 @@ class Run:
     """The nearest graph around it."""
     conclude: Callable[[Any, BaseException | None], None] | None = None
     """Called with (outputs, error) before the span ends."""
+    decision: "Decision | None" = None
+    """In a replay: where a model's or tool's answer is to come from."""
 
 
 @dataclass(slots=True, eq=False)
@@ -108,7 +146,11 @@ class Graph(Run):
     ended: "tuple[str | None, Received] | None" = None
     """Who ended the graph without saying anything."""
     answered: bool = False
+    greeted: bool = True
+    """Whether the agent this graph is has heard what it is asked."""
     resume: Any = None
+    restored: Mapping[str, Inbox] | None = None
+    """In a replay, until its first step: the messages waiting there, by node or task id."""
     command_by: "tuple[str | None, Received] | None" = None
     """Who inside gave a `Command` that is meant for a graph further out."""
     checkpoint_id: str | None = None

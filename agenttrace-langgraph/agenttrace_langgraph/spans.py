@@ -1,8 +1,9 @@
 """Open and close the spans of runs, so that none is left open and no map keeps what has ended."""
 
 from asyncio import CancelledError
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError as FutureCancelled
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from agenttrace.models import USER
 from agenttrace.serialise import describe
 from agenttrace_langgraph import turns
 from agenttrace_langgraph.roles import Path
-from agenttrace_langgraph.runs import Graph, Root, Run
+from agenttrace_langgraph.runs import Decision, Graph, Root, Run
 
 SCOPE = "agenttrace.langgraph"
 FRAMEWORK = "langgraph"
@@ -23,12 +24,30 @@ STOPPED = "agenttrace.langgraph.stopped"
 """Why a run ended before its end, where that is no error: interrupt, command, break, cancelled."""
 
 _INSIDE = otel.create_key("agenttrace-langgraph-span")
+_DECISION = otel.create_key("agenttrace-langgraph-decision")
 _R = TypeVar("_R", bound=Run)
 
 
 def caller() -> str:
     """The agent at work in the current context, of whichever framework; the user if none is."""
     return str(otel.get_value(semconv.CONTEXT_AGENT) or USER)
+
+
+def decided() -> Decision | None:
+    """Where the answer of the call in the current context comes from; None outside of replays."""
+    found = otel.get_value(_DECISION)
+    return found if isinstance(found, Decision) else None
+
+
+@contextmanager
+def deciding(decision: Decision) -> Iterator[None]:
+    """Let a decision hold for what runs inside: calls of a batch share one context."""
+    previous = otel.get_current()
+    otel.attach(otel.set_value(_DECISION, decision))
+    try:
+        yield
+    finally:
+        otel.attach(previous)
 
 
 def graph_around(run: Run) -> Graph | None:
@@ -94,6 +113,11 @@ class Spans:
         )
         self.keep(run)
         return run
+
+    def decide(self, run: Run, decision: Decision) -> None:
+        """Keep where a call's answer comes from, and let the call's own context tell."""
+        run.decision = decision
+        run.context = otel.Context({**run.context, _DECISION: decision})
 
     def keep(self, run: Run) -> None:
         """Make a run findable, until it or the whole it belongs to ends."""

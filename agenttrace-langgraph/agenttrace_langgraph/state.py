@@ -8,7 +8,7 @@ message's text stands there as text, and what LangGraph cannot write raises here
 
 import base64
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -21,15 +21,22 @@ FORMAT = "langgraph/1"
 Known: TypeAlias = dict[int, tuple[BaseMessage, msgspec.Raw]]
 """Chat messages and their JSON by the message's `id()`."""
 
+Write: TypeAlias = tuple[str, str, Any]
+"""What a task wrote: (task id, channel, value)."""
+
 _serializer = JsonPlusSerializer()
 _OPTIONS = ormsgpack.OPT_NON_STR_KEYS
 
 
-def dump(checkpoint: Mapping[str, Any], known: Known | None = None) -> str:
+def dump(
+    checkpoint: Mapping[str, Any], known: Known | None = None, writes: Sequence[Write] = ()
+) -> str:
     """Return a checkpoint as JSON text: `{"format": "langgraph/1", "checkpoint": {…}}`.
 
-    `known` keeps each chat message's JSON from one checkpoint of a run to the next: a conversation
-    is repeated in all of them, and spelling it out anew is what would take the time.
+    `writes` are what tasks of the step that is about to run had written before, in an earlier run
+    that was interrupted or failed; they are there as `writes`, if there are any. `known` keeps each
+    chat message's JSON from one checkpoint of a run to the next: a conversation is repeated in all
+    of them, and spelling it out anew is what would take the time.
     """
     known = {} if known is None else known
     values: Mapping[str, Any] = checkpoint.get("channel_values", {})
@@ -38,7 +45,25 @@ def dump(checkpoint: Mapping[str, Any], known: Known | None = None) -> str:
     tree = _spelled({**checkpoint, "channel_values": rest})
     for name, messages in talks.items():
         tree["channel_values"][name] = [_message(message, known) for message in messages]
-    return msgspec.json.encode({"format": FORMAT, "checkpoint": tree}).decode()
+    whole = {"format": FORMAT, "checkpoint": tree}
+    if writes:
+        whole["writes"] = [[task, channel, _spelled(value)] for task, channel, value in writes]
+    return msgspec.json.encode(whole).decode()
+
+
+def dump_value(value: Any, known: Known | None = None) -> str:
+    """Return one value, such as a tool's result, as JSON text: `{"format": …, "value": …}`."""
+    known = {} if known is None else known
+    if _is_conversation(value):
+        tree: Any = [_message(message, known) for message in value]
+    else:
+        tree = _spelled(value)
+    return msgspec.json.encode({"format": FORMAT, "value": tree}).decode()
+
+
+def load_value(text: str) -> Any:
+    """Return what `dump_value` wrote; raise ValueError for text that it did not write."""
+    return _restored(_tree(text, "value"))
 
 
 def _is_conversation(value: Any) -> bool:
@@ -69,15 +94,35 @@ def load(text: str) -> dict[str, Any]:
     Raises ValueError for any other text. Classes are looked up by LangGraph's serialiser, with the
     restrictions that has: read only what you trust as you trust the program that recorded it.
     """
+    checkpoint: dict[str, Any] = _restored(_tree(text, "checkpoint"))
+    return checkpoint
+
+
+def load_writes(text: str) -> list[Write]:
+    """Return the pending writes that `dump` put beside the checkpoint."""
+    writes = _whole(text).get("writes") or ()
+    return [(task, channel, _restored(value)) for task, channel, value in writes]
+
+
+def _tree(text: str, key: str) -> Any:
+    whole = _whole(text)
+    if key not in whole:
+        raise ValueError(f"Not a recorded LangGraph checkpoint: it has no {key!r}")
+    return whole[key]
+
+
+def _whole(text: str) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         raise ValueError(f"Not a recorded LangGraph checkpoint: {error}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise ValueError(f"Not a recorded LangGraph checkpoint: its format is not {FORMAT!r}")
-    data = ormsgpack.packb(_packed(found["checkpoint"]), option=_OPTIONS)
-    checkpoint: dict[str, Any] = _serializer.loads_typed(("msgpack", data))
-    return checkpoint
+    return found
+
+
+def _restored(tree: Any) -> Any:
+    return _serializer.loads_typed(("msgpack", ormsgpack.packb(_packed(tree), option=_OPTIONS)))
 
 
 class _Extension:

@@ -180,6 +180,16 @@ def inbox_of(graph: Graph, name: str, task: Any) -> Inbox:
     return graph.inboxes.get(name) or Inbox(NOTHING)
 
 
+def restore(graph: Graph, tasks: Iterable[Any]) -> None:
+    """In a replay: put what the first nodes answer in their inboxes, as if it had been sent."""
+    waiting, graph.restored = graph.restored or {}, None
+    for task in tasks:
+        if task.path[0] != "__pregel_push" and task.name in waiting:
+            graph.inboxes[task.name] = waiting[task.name]
+        elif task.path[0] == "__pregel_push" and task.id in waiting:
+            graph.sent[id(task.input)] = waiting[task.id]
+
+
 def close_graph(graph: Graph, outputs: Any) -> None:
     """Answer the caller where no node did so: one agent's answer, or an end without words."""
     if graph.single:
