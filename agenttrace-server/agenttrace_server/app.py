@@ -135,7 +135,7 @@ async def _running(
     if store is not None:
         opened = store
     else:
-        opened = await anyio.to_thread.run_sync(open_store, settings.database_url)
+        opened = await anyio.to_thread.run_sync(_store_of, settings)
     ingest = Ingest(opened, plugins)
     live = Live(opened, app.state.metrics)
     app.state.store, app.state.plugins = opened, plugins
@@ -214,9 +214,13 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
         sock.close()
 
 
+def _store_of(settings: Settings) -> Store:
+    return open_store(settings.database_url, read_url=settings.read_database_url or None)
+
+
 def _open_store(settings: Settings) -> Store:
     try:
-        return open_store(settings.database_url)
+        return _store_of(settings)
     except AgentTraceError as error:
         raise ServerError(str(error)) from error
 

@@ -1,4 +1,4 @@
-"""Tell connected browsers which traces changed: one poll of the store for all of them."""
+"""Tell connected browsers which traces changed: one look at the store for all of them."""
 
 import asyncio
 import logging
@@ -14,7 +14,11 @@ from agenttrace_server.store import Change, Store
 
 log = logging.getLogger("agenttrace.server")
 
-POLL_SECONDS = 0.3
+WAIT_SECONDS = 1.0
+"""How long the store may wait for a change before it is asked whether there is one."""
+AWAY_SECONDS = 3.0
+LEAST_SECONDS = 0.05
+"""Changes that come at once are told together."""
 PING_SECONDS = 20.0
 SEND_SECONDS = 30.0
 CATCH_UP = 1000
@@ -131,16 +135,19 @@ class Live:
         while self._clients:
             try:
                 changes = await anyio.to_thread.run_sync(self._store.changes, cursor)
+                for change in changes:
+                    for client in self._clients:
+                        client.tell(change)
+                if changes:
+                    cursor = changes[-1].cursor
+                await asyncio.sleep(LEAST_SECONDS)
+                # It cannot be interrupted: whoever ends this does not wait for it.
+                await anyio.to_thread.run_sync(
+                    self._store.await_change, WAIT_SECONDS, abandon_on_cancel=True
+                )
             except StoreUnavailable as error:
                 log.warning("Live updates wait for the store: %s", error)
-                await asyncio.sleep(10 * POLL_SECONDS)
-                continue
-            for change in changes:
-                for client in self._clients:
-                    client.tell(change)
-            if changes:
-                cursor = changes[-1].cursor
-            await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(AWAY_SECONDS)
 
 
 async def _send(socket: WebSocket, client: _Client, scope: anyio.CancelScope) -> None:

@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     port: int = Field(4318, ge=0, le=65535, description="The pages, the API, OTLP over HTTP")
     grpc_port: int = Field(4317, ge=0, le=65535, description="OTLP over gRPC; 0: not at all")
     database_url: str = Field(default_factory=_default_database)
+    read_database_url: str | None = Field(
+        None, description="A replica of a PostgreSQL database, which then answers queries"
+    )
     api_key: SecretStr | None = Field(None, description="Asked of every request when set")
     insecure: bool = Field(False, description="Listen beyond this machine without an API key")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import pytest
@@ -15,15 +16,16 @@ from agenttrace.hookspecs import hookimpl
 from agenttrace.models import Agent, Classifier, FailureAnnotation, Message, Span, Trace
 from agenttrace.plugins import Plugins, load_plugins
 from agenttrace.testing import agent, build, llm, message, raw_span, tool, workflow
-from agenttrace_server.analyse import cycles
+from agenttrace_server.analyse import cycles, process
 from agenttrace_server.analyse.cycles import MAX_CYCLES, find_cycles
 from agenttrace_server.analyse.graph import build_graph, page_rank
 from agenttrace_server.analyse.pipeline import analyse, find_failures
 from agenttrace_server.analyse.process import Loop
 from agenttrace_server.api.models import Graph
-from agenttrace_server.store import Claimed
+from agenttrace_server.store import Analysis, Claimed, Size, derive
 from agenttrace_server.store.sql import SqlStore, open_store
-from support import captures
+from support import captures, stored
+from support.stored import random_trace
 
 TEAM = workflow(
     "team",
@@ -275,11 +277,11 @@ class Hurt(SqlStore):
         self.away = away
         self.asked = threading.Event()
 
-    def claim(self, limit: int, quiet_seconds: float) -> list[Claimed]:
+    def claim(self, limit: int, quiet_seconds: float, size: Size = "any") -> list[Claimed]:
         self.asked.set()
         if self.away:
             raise StoreUnavailable("away")
-        return super().claim(limit, quiet_seconds)
+        return super().claim(limit, quiet_seconds, size)
 
     def trace(self, trace_id: str) -> Trace | None:
         if trace_id == self.unreadable:
@@ -317,6 +319,76 @@ def test_a_trace_that_cannot_be_analysed_does_not_stop_the_others(store: SqlStor
     assert Loop(Hurt(store, "01" * 16), load_plugins(), 0).once()
     summaries = [store.summary("01" * 16), store.summary("02" * 16)]
     assert [one.analysed for one in summaries if one] == [False, True]
+
+
+def test_a_giant_does_not_hold_up_the_others(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(derive, "_OF_SIZE", sizes(100))
+    giant, small = stored.trace_id(1), {stored.trace_id(number) for number in range(2, 12)}
+    store.write(random_trace(1, 2000))
+    store.write([span for number in range(2, 12) for span in random_trace(number, 5)])
+    saved: set[str] = set()
+    others_done = threading.Event()
+
+    class Watched(Hurt):
+        def trace(self, trace_id: str) -> Trace | None:
+            if trace_id == giant:
+                assert others_done.wait(120)
+            return super().trace(trace_id)
+
+        def save(self, claimed: Claimed, analysis: Analysis) -> None:
+            super().save(claimed, analysis)
+            saved.add(claimed.trace_id)
+            if saved >= small:
+                others_done.set()
+
+    loops = [Loop(Watched(store), load_plugins(), 0, size) for size in ("large", "small")]
+    threads = [threading.Thread(target=loop.run) for loop in loops]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + 120
+    while not saved >= small | {giant} and time.monotonic() < until:
+        time.sleep(0.02)
+    for loop, thread in zip(loops, threads, strict=True):
+        loop.stop()
+        thread.join(60)
+
+    assert saved == small | {giant}
+
+
+def sizes(large: int) -> dict[str, tuple[Any, ...]]:
+    count = derive.TRACES.c.span_count
+    return {"any": (), "small": (count <= large,), "large": (count > large,)}
+
+
+def test_a_trace_that_is_worked_on_for_long_is_nobody_elses(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, "01" * 16)
+    monkeypatch.setattr(process, "HOLD_SECONDS", 0.01)
+    begun, finish = threading.Event(), threading.Event()
+
+    class Slow(Hurt):
+        def trace(self, trace_id: str) -> Trace | None:
+            begun.set()
+            assert finish.wait(60)
+            return super().trace(trace_id)
+
+    loop = Loop(Slow(store), load_plugins(), 0)
+    monkeypatch.setattr(derive, "LEASE_NS", 1)  # not held, the claim would have run out at once
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    assert begun.wait(60)
+    until = time.monotonic() + 60
+    while store.claim(1, 0) and time.monotonic() < until:
+        time.sleep(0.01)
+    taken = store.claim(1, 0)
+    loop.stop()
+    finish.set()
+    thread.join(60)
+
+    assert taken == []
 
 
 def test_the_loop_waits_for_a_store_that_is_away_and_stops_when_told(store: SqlStore) -> None:

@@ -6,33 +6,44 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 from agenttrace.errors import AgentTraceError, StoreUnavailable
 from agenttrace.plugins import Plugins, load_plugins
 from agenttrace_server import logs
 from agenttrace_server.analyse.pipeline import analyse
-from agenttrace_server.store import Claimed, Store
+from agenttrace_server.store import Claimed, Size, Store
 from agenttrace_server.store.sql import open_store
 
 log = logging.getLogger("agenttrace.analyse")
 
 CLAIMED_AT_ONCE = 4
+HOLD_SECONDS = 2.5
+"""How often what is being analysed is claimed anew: a claim nobody holds runs out after 10 s."""
+CLAIM_SECONDS = 10.0
+RETRY_SECONDS = 60.0
+"""After how long a trace is tried again that could not be analysed."""
 SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
 UNAVAILABLE_PAUSE = 5.0
+SIZES: tuple[Size, ...] = ("small", "large")
 # How long a trace may still take once the server is gone.
 LAST_SECONDS = 30.0
 
 
 class Loop:
-    """Analyses what is due, from one thread, until told to stop."""
+    """Analyses what is due of a size, from one thread, until told to stop."""
 
-    def __init__(self, store: Store, plugins: Plugins, quiet_seconds: float) -> None:
+    def __init__(
+        self, store: Store, plugins: Plugins, quiet_seconds: float, size: Size = "any"
+    ) -> None:
         self._store = store
         self._plugins = plugins
         self._quiet = quiet_seconds
+        self._size = size
+        self._held: set[Claimed] = set()
+        self._ended = threading.Event()
         self._woken = threading.Event()
         self._stopping = False
         self._pause = SHORTEST_PAUSE
@@ -44,12 +55,14 @@ class Loop:
         self._woken.set()
 
     def stop(self) -> None:
-        """Return from `run` once what is claimed is saved; it is nobody else's for a minute."""
+        """Return from `run` once what is claimed is saved."""
         self._stopping = True
         self._woken.set()
 
     def run(self) -> None:
         """Work until `stop`. A store that is away is waited for."""
+        holding = threading.Thread(target=self._hold, daemon=True)
+        holding.start()
         while not self._stopping:
             try:
                 worked = self.once()
@@ -59,13 +72,29 @@ class Loop:
                 continue
             if not worked:
                 self._rest()
+        self._ended.set()
+        holding.join()
 
     def once(self) -> bool:
         """Analyse the traces that are due now; return whether there were any."""
-        claims = self._store.claim(CLAIMED_AT_ONCE, self._quiet)
-        for claimed in claims:
-            self._analyse(claimed)
+        claims = self._store.claim(CLAIMED_AT_ONCE, self._quiet, self._size)
+        self._held = set(claims)
+        try:
+            for claimed in claims:
+                self._analyse(claimed)
+                self._held = self._held - {claimed}
+        finally:
+            self._held = set()
         return bool(claims)
+
+    def _hold(self) -> None:
+        """Go on claiming what is being worked on: others take it over once this process is dead."""
+        while not self._ended.wait(HOLD_SECONDS):
+            try:
+                if held := self._held:
+                    self._store.hold(held, CLAIM_SECONDS)
+            except StoreUnavailable as error:
+                log.warning("Another process may analyse the same traces: %s", error)
 
     def _analyse(self, claimed: Claimed) -> None:
         try:
@@ -75,8 +104,9 @@ class Loop:
         except StoreUnavailable:
             raise
         except Exception:
-            # The claim runs out, so that it is tried again; the others must not wait for it.
+            # It is tried again some time; the others must not wait for it.
             log.exception("Could not analyse trace %s", claimed.trace_id)
+            self._store.hold([claimed], RETRY_SECONDS)
 
     def _rest(self) -> None:
         lively = time.monotonic() < self._lively_until
@@ -96,10 +126,25 @@ def main(pipe: BinaryIO) -> None:
         return
     told = json.loads(first)
     store = _open(lambda: open_store(told["database_url"]), pipe)
-    loop = Loop(store, load_plugins(), told["quiet_seconds"])
-    threading.Thread(target=_listen, args=(pipe, loop), daemon=True).start()
-    loop.run()
+    plugins = load_plugins()
+    # Apart, so that a trace that takes minutes holds up nobody.
+    loops = [Loop(store, plugins, told["quiet_seconds"], size) for size in SIZES]
+    threads = [threading.Thread(target=_run, args=(loop,), name="analysis") for loop in loops]
+    for thread in threads:
+        thread.start()
+    threading.Thread(target=_listen, args=(pipe, loops), daemon=True).start()
+    for thread in threads:
+        thread.join()
     store.close()
+
+
+def _run(loop: Loop) -> None:
+    try:
+        loop.run()
+    except BaseException:
+        # With one loop less some traces would wait for ever: the supervisor starts both again.
+        log.exception("The analysis failed")
+        os._exit(1)
 
 
 def _open(opener: Callable[[], Store], pipe: BinaryIO) -> Store:
@@ -112,10 +157,12 @@ def _open(opener: Callable[[], Store], pipe: BinaryIO) -> Store:
         sys.exit(1)
 
 
-def _listen(pipe: BinaryIO, loop: Loop) -> None:
+def _listen(pipe: BinaryIO, loops: Sequence[Loop]) -> None:
     while os.read(pipe.fileno(), 4096):
-        loop.wake()
-    loop.stop()
+        for loop in loops:
+            loop.wake()
+    for loop in loops:
+        loop.stop()
     time.sleep(LAST_SECONDS)
     log.warning("Ending in the middle of a trace: the server is gone")
     os._exit(1)

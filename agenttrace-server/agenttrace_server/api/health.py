@@ -20,9 +20,9 @@ def get_health(request: Request, response: Response) -> Health:
     state = request.app.state
     analysis = state.analysis
     store: Store = state.store
-    traces = None
+    traces, pool = None, None
     try:
-        store.ping()
+        pool = store.ping()
         if is_authorised(request):
             traces = store.traces(TraceQuery(limit=1)).total
     except StoreUnavailable:
@@ -38,6 +38,8 @@ def get_health(request: Request, response: Response) -> Health:
         store="up" if up else "down",
         analysis=analyses,
         traces=traces,
+        connections=pool and pool.in_use,
+        connections_most=pool and pool.most,
         uptime_seconds=round(time.monotonic() - state.started, 3),
     )
 

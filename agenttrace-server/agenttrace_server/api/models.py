@@ -359,8 +359,9 @@ class Session(Model):
 class Health(Model):
     """How the server is.
 
-    `analysis` is `up`, `down`, or `off` where this process runs without one. The counts are null
-    for callers without the API key, and where the store is away.
+    `analysis` is `up`, `down`, or `off` where this process runs without one. `connections` are
+    those to the database in use now, of at most `connections_most`. Counts are null where the store
+    is away, that of the traces also for callers without the API key.
     """
 
     status: Literal["ok", "degraded", "unavailable"]
@@ -369,4 +370,6 @@ class Health(Model):
     store: Literal["up", "down"]
     analysis: Literal["up", "down", "off"]
     traces: int | None
+    connections: int | None
+    connections_most: int | None
     uptime_seconds: float

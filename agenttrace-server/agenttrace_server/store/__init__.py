@@ -22,6 +22,8 @@ SpanKey = tuple[str, str]
 """A trace id and a span id."""
 
 TraceStatus = Literal["running", "ok", "error"]
+Size = Literal["any", "small", "large"]
+"""Which traces: those of more than `derive.LARGE` spans are large."""
 SortKey = Literal["start", "duration", "spans", "messages", "failures", "tokens", "cost"]
 
 
@@ -140,6 +142,13 @@ class Change(msgspec.Struct, frozen=True):
     analysed: bool
 
 
+class Pool(msgspec.Struct, frozen=True):
+    """How many of a store's connections are in use, of how many it may open."""
+
+    in_use: int
+    most: int
+
+
 class Store(Protocol):
     """Keeps traces. Every method is safe to call from any thread.
 
@@ -200,12 +209,16 @@ class Store(Protocol):
     def delete(self, trace_id: str) -> bool:
         """Delete all of a trace; return whether there was one."""
 
-    def claim(self, limit: int, quiet_seconds: float) -> list[Claimed]:
+    def claim(self, limit: int, quiet_seconds: float, size: Size = "any") -> list[Claimed]:
         """Return traces whose derived data is older than their spans and that nobody else claimed.
 
-        A trace is due `quiet_seconds` after its last span, sooner if its root has arrived. A claim
-        that is not followed by `save` is given out again after a minute.
+        A trace is due `quiet_seconds` after its last span, sooner if its root has arrived, later
+        where it is large and never quiet. A claim that is followed neither by `save` nor by `hold`
+        is given out again after ten seconds.
         """
+
+    def hold(self, claims: Iterable[Claimed], seconds: float) -> None:
+        """Keep claims for so long from now. One that was saved is not brought back."""
 
     def save(self, claimed: Claimed, analysis: Analysis) -> None:
         """Store what was derived. Reviews that people made are kept."""
@@ -215,6 +228,9 @@ class Store(Protocol):
 
     def changes(self, after: int, limit: int = 1000) -> list[Change]:
         """Return what changed since cursor `after`, oldest first."""
+
+    def await_change(self, seconds: float) -> None:
+        """Return once another change MAY be there, at the latest after `seconds`."""
 
     def stats(self, since_ns: int | None, until_ns: int | None) -> dict[str, Any]:
         """Return figures of the traces that started in [since, until): see `statistics.stats`."""
@@ -234,8 +250,11 @@ class Store(Protocol):
     def rejected(self, limit: int = 100) -> tuple[Rejected, ...]:
         """Return the newest refused spans, newest first."""
 
-    def ping(self) -> None:
-        """Return if the database answers; else raise `StoreUnavailable`."""
+    def ping(self) -> Pool:
+        """Return how many connections are in use if the database answers; a replica must too.
+
+        Else raise `StoreUnavailable`.
+        """
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -5,10 +5,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import QueuePool
 
 from agenttrace.errors import StoreUnavailable
 
@@ -45,7 +46,10 @@ class Database:
 
             self._errors += (Error,)
             self.writer = _postgres_engine(self.url)
-            self.reader = _postgres_engine(_checked(read_url)) if read_url else self.writer
+            self.reader = self.writer
+        self.replica = self.reader
+        if read_url and not self.is_sqlite:
+            self.replica = _postgres_engine(_checked(read_url))
         self._writing = threading.Lock()
 
     @contextmanager
@@ -55,6 +59,26 @@ class Database:
             yield connection
 
     @contextmanager
+    def query(self) -> Iterator[Connection]:
+        """Like `read`, but of the replica where there is one, which MAY lag behind."""
+        with self._available(), self.replica.begin() as connection:
+            yield connection
+
+    @property
+    def has_replica(self) -> bool:
+        """Whether another database answers queries."""
+        return self.replica is not self.reader
+
+    def pool(self) -> tuple[int, int]:
+        """Return how many connections are in use, and how many there may be."""
+        engines = {id(engine): engine for engine in (self.reader, self.writer, self.replica)}
+        pools = [cast(QueuePool, engine.pool) for engine in engines.values()]
+        return (
+            sum(pool.checkedout() for pool in pools),
+            sum(pool.size() + pool._max_overflow for pool in pools),
+        )
+
+    @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction, durable when the block is left; raises `StoreUnavailable`."""
         with self._available(), self._turn(), self.writer.begin() as connection:
@@ -62,6 +86,7 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        self.replica.dispose()
         self.reader.dispose()
         self.writer.dispose()
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 
 from agenttrace.errors import FailureNotFound
 from agenttrace.models import FailureAnnotation, Message, Review
-from agenttrace_server.store import Analysis, Change, Claimed
+from agenttrace_server.store import Analysis, Change, Claimed, Size
 from agenttrace_server.store.counting import leaves
 from agenttrace_server.store.dialect import Dialect
 from agenttrace_server.store.read import failure
@@ -32,37 +32,56 @@ AGENTS, MESSAGES = table(AgentRow), table(MessageRow)
 CHECKPOINTS, FAILURES = table(CheckpointRow), table(FailureRow)
 
 _SECOND = 1_000_000_000
-LEASE_NS = 60 * _SECOND
-"""A claim is given out again after this long."""
+LEASE_NS = 10 * _SECOND
+"""A claim that nobody holds on to is given out again after this long: who had it was killed."""
+LARGE = 20_000
+"""Traces of more spans are worked on apart, so that the others need not wait for them."""
 ROOT_GRACE = 0.1
 """The part of the quiet time after which a trace is due whose root has arrived."""
 RESTLESS = 5
-"""A trace that is never quiet is due after this many quiet times."""
+"""A trace that is never quiet is due after this many quiet times …"""
+RESTLESS_SPANS = 2000
+"""… and again as many for each so many spans it has: all of it is analysed each time."""
 ABANDONED_NS = 600 * _SECOND
 """A trace without a root that was silent this long is not running any more."""
 
 
-def due(now: int, project_id: int, quiet_seconds: float) -> ColumnElement[bool]:
+_OF_SIZE: dict[Size, tuple[ColumnElement[bool], ...]] = {
+    "any": (),
+    "small": (TRACES.c.span_count <= LARGE,),
+    "large": (TRACES.c.span_count > LARGE,),
+}
+
+
+def due(now: int, project_id: int, quiet_seconds: float, size: Size = "any") -> ColumnElement[bool]:
     """The condition that a trace has to be analysed and nobody is at it."""
     quiet = int(quiet_seconds * _SECOND)
+    patience = RESTLESS * quiet * (1 + TRACES.c.span_count / RESTLESS_SPANS)
     return and_(
+        *_OF_SIZE[size],
         TRACES.c.project_id == project_id,
         TRACES.c.analysed_version < TRACES.c.version,
         TRACES.c.claimed_until < now,
         or_(
             TRACES.c.written_at <= now - quiet,
             and_(TRACES.c.head_rank == 0, TRACES.c.written_at <= now - int(quiet * ROOT_GRACE)),
-            TRACES.c.dirty_since <= now - RESTLESS * quiet,
+            TRACES.c.dirty_since <= now - patience,
         ),
     )
 
 
 def claim(
-    tx: Connection, dialect: Dialect, project_id: int, limit: int, quiet_seconds: float
+    tx: Connection,
+    dialect: Dialect,
+    project_id: int,
+    limit: int,
+    quiet_seconds: float,
+    size: Size = "any",
 ) -> list[Claimed]:
     """Claim traces that are due, the longest silent first."""
     now = time.time_ns()
-    query = select(TRACES.c.trace_id, TRACES.c.version).where(due(now, project_id, quiet_seconds))
+    query = select(TRACES.c.trace_id, TRACES.c.version)
+    query = query.where(due(now, project_id, quiet_seconds, size))
     query = query.order_by(TRACES.c.written_at).limit(limit)
     claimed = []
     for trace_id, version in tx.execute(dialect.free(query)).all():
@@ -73,6 +92,19 @@ def claim(
         )
         claimed.append(Claimed(trace_id, version))
     return claimed
+
+
+def hold(tx: Connection, project_id: int, claims: Iterable[Claimed], seconds: float) -> None:
+    """Keep claims that were not saved yet for so long from now."""
+    tx.execute(
+        update(TRACES)
+        .where(
+            TRACES.c.project_id == project_id,
+            TRACES.c.trace_id.in_([claimed.trace_id for claimed in claims]),
+            TRACES.c.claimed_until > 0,
+        )
+        .values(claimed_until=time.time_ns() + int(seconds * _SECOND))
+    )
 
 
 def usage(

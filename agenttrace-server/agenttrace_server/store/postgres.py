@@ -25,6 +25,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from agenttrace_server.store.dialect import Doc
 
+CHANNEL = "agenttrace_changes"
+"""What changes of traces are notified on."""
+
 _WRITERS = 0x6167656E74  # any number will do: the key of the lock that writers take in turn
 _MOST_CHARACTERS = 200_000
 """Of one document: PostgreSQL refuses more than a megabyte of words."""
@@ -68,8 +71,11 @@ class PostgresDialect:
     def take(self, connection: Connection, counter: str, count: int) -> int:
         """Take the next `count` numbers of a counter; return the first.
 
-        The counter's row stays locked until the commit, so numbers become visible in order.
+        The counter's row stays locked until the commit, so numbers become visible in order. Who
+        listens hears of a new cursor then.
         """
+        if counter == "cursor":
+            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
         last = connection.exec_driver_sql(
             "UPDATE counters SET value = value + %s WHERE name = %s RETURNING value",
             (count, counter),
@@ -118,11 +124,9 @@ def _execute_many(
         connection.exec_driver_sql(statement, [_clean(row) for row in rows])
 
 
-def _clean(row: Sequence[Any]) -> Sequence[Any]:
+def _clean(row: Sequence[Any]) -> tuple[Any, ...]:
     """Return the row without NUL characters, which PostgreSQL's text cannot hold."""
-    if any([type(value) is str and "\0" in value for value in row]):
-        return [v.replace("\0", "\ufffd") if type(v) is str else v for v in row]
-    return row
+    return tuple([v.replace("\0", "\ufffd") if type(v) is str and "\0" in v else v for v in row])
 
 
 class PostgresFullText:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import astuple
 from sqlalchemy import delete, exists, inspect, select, text
@@ -22,7 +22,9 @@ from agenttrace_server.store import (
     Change,
     Claimed,
     Page,
+    Pool,
     Rejected,
+    Size,
     SpanColumns,
     SpanKey,
     TraceQuery,
@@ -45,8 +47,13 @@ from agenttrace_server.store.sql_replays import SqlReplays
 from agenttrace_server.store.sqlite import SqliteDialect, SqliteFullText
 from agenttrace_server.tables import Counter, RejectedSpan, table
 
+if TYPE_CHECKING:
+    from agenttrace_server.store.notices import Notices
+
 REJECTED = table(RejectedSpan)
 KEPT_REJECTIONS = 500
+POLL_SECONDS = 0.3
+"""How often a database is asked for changes that does not tell of them."""
 INDEX_AT_ONCE = 256
 """Documents indexed in one transaction: about 10 ms, so that writers hardly wait."""
 INDEX_BYTES = 16 * 1024 * 1024
@@ -78,6 +85,7 @@ class SqlStore:
     def __init__(self, database: Database, project_id: int = 1) -> None:
         self._database = database
         self._project_id = project_id
+        self._notices: Notices | None = None
         self._dialect: Dialect
         index: Callable[[str], FullText]
         if database.is_sqlite:
@@ -112,24 +120,24 @@ class SqlStore:
 
     def trace(self, trace_id: str) -> Trace | None:
         """Return every span of the trace in start order with what was derived, or None."""
-        with self._database.read() as connection:
+        with self._database.query() as connection:
             return read.trace(connection, self._project_id, trace_id)
 
     def summary(self, trace_id: str) -> TraceSummary | None:
         """Return the trace's row of the list, or None."""
-        with self._database.read() as connection:
+        with self._database.query() as connection:
             return listing.one(connection, self._project_id, trace_id)
 
     def traces(self, query: TraceQuery) -> Page:
         """Return one page of traces."""
         if query.q:
             self._index_backlog()
-        with self._database.read() as connection:
+        with self._database.query() as connection:
             return listing.page(connection, self._project_id, self._search, query)
 
     def columns(self, trace_id: str) -> SpanColumns | None:
         """Return the skeleton of every span of the trace, or None if there is no such trace."""
-        with self._database.read() as connection:
+        with self._database.query() as connection:
             return read.columns(connection, self._project_id, trace_id)
 
     def span(self, trace_id: str, span_id: str) -> Span | None:
@@ -139,27 +147,27 @@ class SqlStore:
 
     def agents(self, trace_id: str) -> tuple[Agent, ...]:
         """Return the agents of a trace in order of appearance."""
-        with self._database.read() as connection:
+        with self._database.query() as connection:
             return read.agents(connection, self._project_id, trace_id)
 
     def messages(self, trace_id: str) -> tuple[Message, ...]:
         """Return the messages of a trace in the order they were sent."""
-        with self._database.read() as connection:
+        with self._database.query() as connection:
             return read.messages(connection, self._project_id, trace_id)
 
     def checkpoints(self, trace_id: str) -> tuple[Checkpoint, ...]:
         """Return the checkpoints of a trace in the order they were made."""
-        with self._database.read() as connection:
+        with self._database.query() as connection:
             return read.checkpoints(connection, self._project_id, trace_id)
 
     def failures(self, trace_id: str) -> tuple[FailureAnnotation, ...]:
         """Return the failures of a trace, decisive ones first, then by confidence."""
-        with self._database.read() as connection:
+        with self._database.query() as connection:
             return read.failures(connection, self._project_id, trace_id)
 
     def graph(self, trace_id: str) -> dict[str, Any] | None:
         """Return the agent graph stored by the last analysis, or None before the first."""
-        with self._database.read() as connection:
+        with self._database.query() as connection:
             return read.graph(connection, self._project_id, trace_id)
 
     def review(self, annotation_id: str, review: Review, reviewer: str | None) -> FailureAnnotation:
@@ -174,18 +182,18 @@ class SqlStore:
         with self._database.write() as tx:
             return remove.remove(tx, self._search, self._project_id, trace_id)
 
-    def claim(self, limit: int, quiet_seconds: float) -> list[Claimed]:
+    def claim(self, limit: int, quiet_seconds: float, size: Size = "any") -> list[Claimed]:
         """Return traces whose derived data is older than their spans and that nobody else claimed.
 
         It also indexes the words of spans that came since, and settles abandoned traces.
         """
         until = time.monotonic() + INDEX_SECONDS
-        while self._index_some() and time.monotonic() < until:
+        while size != "large" and self._index_some() and time.monotonic() < until:
             pass
         now = time.time_ns()
         with self._database.read() as connection:
             due = connection.execute(
-                select(exists().where(derive.due(now, self._project_id, quiet_seconds)))
+                select(exists().where(derive.due(now, self._project_id, quiet_seconds, size)))
             ).scalar()
             abandoned = connection.execute(select(exists().where(derive.abandoned(now)))).scalar()
         if not due and not abandoned:
@@ -193,7 +201,12 @@ class SqlStore:
         with self._database.write() as tx:
             if abandoned:
                 derive.settle(tx, self._dialect)
-            return derive.claim(tx, self._dialect, self._project_id, limit, quiet_seconds)
+            return derive.claim(tx, self._dialect, self._project_id, limit, quiet_seconds, size)
+
+    def hold(self, claims: Iterable[Claimed], seconds: float) -> None:
+        """Keep claims for so long from now. One that was saved is not brought back."""
+        with self._database.write() as tx:
+            derive.hold(tx, self._project_id, claims, seconds)
 
     def save(self, claimed: Claimed, analysis: Analysis) -> None:
         """Store what was derived. Reviews that people made are kept."""
@@ -210,18 +223,30 @@ class SqlStore:
 
     def changes(self, after: int, limit: int = 1000) -> list[Change]:
         """Return what changed since cursor `after`, oldest first."""
-        with self._database.read() as connection:
+        with self._database.query() as connection:
             return derive.changes(connection, self._project_id, after, limit)
 
     def cursor(self) -> int:
         """Return the cursor of the newest change, 0 before the first."""
         query = select(table(Counter).c.value).where(table(Counter).c.name == "cursor")
-        with self._database.read() as connection:
+        with self._database.query() as connection:
             return int(connection.execute(query).scalar_one())
+
+    def await_change(self, seconds: float) -> None:
+        """Return once another change MAY be there, at the latest after `seconds`."""
+        # A replica has a change later than its notice arrives; SQLite gives none.
+        if self._database.is_sqlite or self._database.has_replica:
+            time.sleep(min(seconds, POLL_SECONDS))
+            return
+        if self._notices is None:
+            from agenttrace_server.store.notices import Notices
+
+            self._notices = Notices(self._database.url)
+        self._notices.wait(seconds)
 
     def stats(self, since_ns: int | None, until_ns: int | None) -> dict[str, Any]:
         """Return figures of the traces that started in [since, until): see `statistics.stats`."""
-        with self._database.read() as connection:
+        with self._database.query() as connection:
             return statistics.stats(connection, self._project_id, since_ns, until_ns)
 
     def keep_events(self, events: Mapping[SpanKey, Sequence[SpanEvent]]) -> None:
@@ -259,16 +284,23 @@ class SqlStore:
         c = REJECTED.c
         query = select(c.at, c.reason, c.service_name, c.trace_id, c.span_id, c.name)
         query = query.where(c.project_id == self._project_id).order_by(c.rejected_no.desc())
-        with self._database.read() as connection:
+        with self._database.query() as connection:
             return tuple(Rejected(*row) for row in connection.execute(query.limit(limit)))
 
-    def ping(self) -> None:
-        """Return if the database answers; else raise `StoreUnavailable`."""
-        with self._database.read() as connection:
-            connection.execute(text("SELECT count(*) FROM counters"))
+    def ping(self) -> Pool:
+        """Return how many connections are in use if the database answers; a replica must too.
+
+        Else raise `StoreUnavailable`.
+        """
+        for session in (self._database.read, self._database.query):
+            with session() as connection:
+                connection.execute(text("SELECT count(*) FROM counters"))
+        return Pool(*self._database.pool())
 
     def close(self) -> None:
         """Let go of every connection."""
+        if self._notices is not None:
+            self._notices.close()
         self._database.close()
 
     def _index_some(self) -> int:

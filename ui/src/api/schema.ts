@@ -760,8 +760,9 @@ export interface components {
          * Health
          * @description How the server is.
          *
-         *     `analysis` is `up`, `down`, or `off` where this process runs without one. The counts are null
-         *     for callers without the API key, and where the store is away.
+         *     `analysis` is `up`, `down`, or `off` where this process runs without one. `connections` are
+         *     those to the database in use now, of at most `connections_most`. Counts are null where the store
+         *     is away, that of the traces also for callers without the API key.
          */
         Health: {
             /**
@@ -788,6 +789,10 @@ export interface components {
             analysis: "up" | "down" | "off";
             /** Traces */
             traces: number | null;
+            /** Connections */
+            connections: number | null;
+            /** Connections Most */
+            connections_most: number | null;
             /** Uptime Seconds */
             uptime_seconds: number;
         };
