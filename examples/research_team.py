@@ -45,6 +45,8 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 
+import agenttrace
+
 QUESTION = (
     "Did Northwind Robotics grow faster than its industry in 2024? Give its revenue growth in per "
     "cent with the source, compare it with the industry average, and have the critic confirm the "
@@ -452,6 +454,14 @@ class EndpointModel(BaseChatModel):
         )
         with urllib.request.urlopen(request, timeout=self.seconds) as response:
             return json.load(response)
+
+
+def scripted_team() -> CompiledStateGraph[Any, Any, Any, Any]:
+    """Return the team with the scripted model: what a worker runs again."""
+    return build_team(ScriptedModel())
+
+
+agenttrace.replayable("research-team", scripted_team)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """Find the agents of a trace: the named participants that ran, and what their spans add up to."""
 
+from agenttrace import semconv
 from agenttrace.models import USER, Agent, Span, Trace
 from agenttrace.nesting import nearest
 
@@ -11,7 +12,8 @@ def counted(trace: Trace) -> tuple[Span, ...]:
     """Return the `llm` spans whose tokens and cost count.
 
     One call seen by two instrumentations is one span in the other; the inner one counts if it says
-    what it used, else the outer. What agents and workflows report is a roll-up and never counts.
+    what it used, else the outer. What agents and workflows report is a roll-up and never counts,
+    and what a replay answered from the record cost nothing.
     """
     outer = nearest(trace, _is_llm, stop=lambda span: span.kind in _OTHER_ACTORS)
     covered: set[str] = set()
@@ -78,7 +80,7 @@ def _agent(
 
 
 def _is_llm(span: Span) -> bool:
-    return span.kind == "llm"
+    return span.kind == "llm" and span.attributes.get(semconv.AGENTTRACE_REPLAY_TIER) != "recorded"
 
 
 def _says_usage(span: Span) -> bool:

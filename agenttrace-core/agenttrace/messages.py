@@ -58,7 +58,7 @@ def find_checkpoints(trace: Trace) -> tuple[Checkpoint, ...]:
             checkpoint_id=checkpoint_id,
             trace_id=trace.trace_id,
             span_id=span.span_id,
-            framework=span.framework or "",
+            framework=as_text(said.get(semconv.CHECKPOINT_FRAMEWORK)) or span.framework or "",
             label=as_text(said.get(semconv.CHECKPOINT_LABEL)) or "",
             state=state,
             input=as_text(said.get(semconv.CHECKPOINT_INPUT)),

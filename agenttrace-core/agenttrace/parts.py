@@ -13,7 +13,7 @@ from opentelemetry.trace import INVALID_SPAN, SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from agenttrace import semconv
-from agenttrace.steps import Step, attach_again, begin, owner_is_current
+from agenttrace.steps import CallKind, Step, attach_again, begin, owner_is_current
 from agenttrace.wrapping import AnyCallable, wrap
 
 log = logging.getLogger("agenttrace.tracer")
@@ -41,6 +41,9 @@ ENTRY_POINTS = (
     "on_messages_stream",
 )
 """The methods of a decorated class that are recorded, those of them that it has."""
+
+_CALLS: dict[str, CallKind] = {"chat": "llm", "execute_tool": "tool"}
+"""The operations that a replay can answer from the record."""
 
 _entered: ContextVar[tuple[Step, ...]] = ContextVar("agenttrace_entered", default=())
 
@@ -139,6 +142,8 @@ class Part:
         kwargs: Mapping[str, Any] | None = None,
         owner: int | None = None,
     ) -> Step | None:
+        given = None if arguments is None else self._read(name, arguments, args, kwargs or {})
+        kind = _CALLS.get(self._operation)
         step = begin(
             f"{self._operation} {name}",
             {
@@ -151,16 +156,21 @@ class Part:
             keys=self._keys,
             owner=owner,
             step=self._step,
+            call=None if kind is None else (kind, name),
+            caller=(name, given) if self._operation == "invoke_agent" else None,
         )
-        if step is not None and arguments is not None:
-            try:
-                whole = self._operation == "execute_tool"
-                value = arguments.read(args, kwargs or {}, whole=whole)
-                if value is not None:
-                    step.input(value)
-            except Exception:  # recording must not break the program
-                log.exception("The input of %r could not be recorded", name)
+        if step is not None and given is not None:
+            step.input(given)
         return step
+
+    def _read(
+        self, name: str, arguments: "_Arguments", args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Any:
+        try:
+            return arguments.read(args, kwargs, whole=self._operation == "execute_tool")
+        except Exception:  # recording must not break the program
+            log.exception("The input of %r could not be recorded", name)
+            return None
 
     def __enter__(self) -> Step:
         step = self._begin(self.name or self._tracer, self._attributes)

@@ -177,11 +177,13 @@ def checkpoint(
     config: Any = None,
     input: Any = None,
     why_not: str | None = None,
+    framework: str | None = None,
 ) -> None:
     """Record on `span` that the run can go back to `state`, unless `why_not` says it cannot.
 
     `state` is the framework's own serialised form as text, a callable without arguments that makes
-    it on the exporter's thread, or any value.
+    it on the exporter's thread, or any value. `framework` is who can resume it, by default the
+    span's.
     """
     attributes: dict[str, Any] = {
         semconv.CHECKPOINT_ID: checkpoint_id,
@@ -192,6 +194,7 @@ def checkpoint(
         (semconv.CHECKPOINT_CONFIG, config),
         (semconv.CHECKPOINT_INPUT, input),
         (semconv.CHECKPOINT_WHY_NOT, why_not),
+        (semconv.CHECKPOINT_FRAMEWORK, framework),
     ):
         if value is not None:
             attributes[key] = _kept(value)

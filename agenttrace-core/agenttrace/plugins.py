@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pluggy
 
-from agenttrace import genai, hookspecs, smolagents
+from agenttrace import custom, genai, hookspecs, smolagents
 
 log = logging.getLogger("agenttrace.plugins")
 
@@ -102,7 +102,7 @@ class Plugins:
 def load_plugins() -> Plugins:
     """Return the built-in plugins and every installed one."""
     plugins = Plugins()
-    for builtin in (genai, smolagents):
+    for builtin in (genai, smolagents, custom):
         name = builtin.__name__.rpartition(".")[2]
         plugins.register(builtin, name, _CORE, version(_CORE))
     return plugins.load()

@@ -53,6 +53,19 @@ def replayables() -> Mapping[str, Replayable]:
     return dict(_registered)
 
 
+def has_custom() -> bool:
+    """Return whether a function that resumes agents written by hand has been made replayable."""
+    return any(
+        found.framework == CUSTOM
+        or (
+            found.framework is None
+            and inspect.isroutine(found.target)
+            and _takes_parameters(found.target)
+        )
+        for found in list(_registered.values())
+    )
+
+
 def framework_of(found: Replayable, instrumentors: Iterable[Instrumentor]) -> str | None:
     """Return the framework of a target, asking what each plugin captures; None if none knows it.
 

@@ -48,6 +48,8 @@ MESSAGE_AUDIENCE = "agenttrace.message.audience"
 
 CHECKPOINT_EVENT = "agenttrace.checkpoint"
 CHECKPOINT_ID = "agenttrace.checkpoint.id"
+CHECKPOINT_FRAMEWORK = "agenttrace.checkpoint.framework"
+"""Who can resume it, where that is not the span's framework."""
 CHECKPOINT_LABEL = "agenttrace.checkpoint.label"
 CHECKPOINT_STATE = "agenttrace.checkpoint.state"
 CHECKPOINT_CONFIG = "agenttrace.checkpoint.config"
@@ -75,6 +77,9 @@ GEN_AI_TOOL_CALL_ARGUMENTS = "gen_ai.tool.call.arguments"
 GEN_AI_TOOL_CALL_RESULT = "gen_ai.tool.call.result"
 ERROR_TYPE = "error.type"
 
+CONTEXT_CALLER = "agenttrace.caller"
+"""Key in the OTel context (no attribute): the agent recorded by hand that is at work, and what it
+was given."""
 CONTEXT_AGENT = "agenttrace.agent"
 """Key in the OTel context (no attribute): the agent at work, so that a crew called by a graph knows
 who called it."""

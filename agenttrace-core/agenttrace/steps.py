@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
 from opentelemetry.context import Context, attach, get_current, get_value, set_value
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
@@ -10,11 +11,14 @@ from opentelemetry.util.types import AttributeValue
 
 from agenttrace import payload, sdk, semconv
 from agenttrace.serialise import describe
+from agenttrace.values import exact, recorded_error, restore
 
 log = logging.getLogger("agenttrace.tracer")
 
 KEPT_ITEMS = 1000
 """How many items of a generator are kept as its output."""
+
+CallKind: TypeAlias = Literal["llm", "tool"]
 
 _OWNER = "agenttrace.owner"
 
@@ -25,9 +29,29 @@ class Step:
     None of its methods raises or blocks. Values are kept by reference and serialised later.
     """
 
-    __slots__ = ("_input_key", "_items", "_output_key", "_skipped", "context", "span")
+    __slots__ = (
+        "_asked",
+        "_call",
+        "_given",
+        "_input_key",
+        "_items",
+        "_output_key",
+        "_skipped",
+        "context",
+        "span",
+    )
 
-    def __init__(self, span: Span, context: Context, input_key: str, output_key: str) -> None:
+    def __init__(
+        self,
+        span: Span,
+        context: Context,
+        input_key: str,
+        output_key: str,
+        call: tuple[CallKind, str] | None = None,
+    ) -> None:
+        self._call = call
+        self._given: Any = None
+        self._asked = False
         self.span = span
         self.context = context
         self._input_key = input_key
@@ -38,10 +62,54 @@ class Step:
     def input(self, value: Any) -> None:
         """Record what the step was given: text, or anything that has a form in JSON."""
         _quietly(payload.defer, self.span, self._input_key, value)
+        if self._call is not None:
+            self._given = value
+            agent, cause = _caller(self.context)
+            _quietly(
+                partial(payload.called, name=self._call[1], agent=agent, cause=cause),
+                self.span,
+                value,
+            )
 
     def output(self, value: Any) -> None:
         """Record what the step came up with."""
         _quietly(payload.defer, self.span, self._output_key, value)
+        self._keep(value)
+
+    def _keep(self, value: Any) -> None:
+        """Keep what a model or tool gave, for replays."""
+        if self._call is not None:
+            _quietly(payload.answered, self.span, value, lambda: exact(value))
+
+    def recorded(self, default: Any = None) -> Any:
+        """In a replay: what a model or tool gave for this input in the record, else `default`.
+
+        Ask after `input` and before calling it:
+
+            with tracer.llm("gpt-4o") as call:
+                call.input(messages)
+                reply = call.recorded() or client.chat.completions.create(...)
+                call.output(reply)
+
+        Raises what the recorded call raised, and ReplayStopped for a tool that is not in the record
+        and may not run.
+        """
+        from agenttrace.replay import current
+
+        replay = None if self._call is None or self._asked else current(self.context)
+        if replay is None or self._call is None:
+            return default
+        self._asked = True
+        kind, name = self._call
+        agent, cause = _caller(self.context)
+        ask = replay.llm if kind == "llm" else replay.tool
+        answer = ask(agent or "", name, self._given, cause)
+        replay.stamp(self.span, "live" if answer is None else "recorded")
+        if answer is None:
+            return default
+        if answer.error is not None:
+            raise recorded_error(answer)
+        return restore(answer.output)
 
     def tokens(self, input: int | None = None, output: int | None = None) -> None:
         """Record how many tokens a language model read and wrote."""
@@ -68,9 +136,19 @@ class Step:
 
     def returned(self, result: Any) -> None:
         """End the step with what it returned (and, for a generator, yielded)."""
-        value = _joined(self._items, self._skipped, result) if self._items else result
-        if value is not None:
-            self.output(value)
+        if self._items:
+            _quietly(
+                payload.defer,
+                self.span,
+                self._output_key,
+                _joined(self._items, self._skipped, result),
+            )
+            if not self._skipped:
+                self._keep({"yielded": self._items, "returned": result})
+        elif result is not None:
+            self.output(result)
+        else:
+            self._keep(None)
         self.end()
 
     def raised(self, error: BaseException) -> None:
@@ -103,9 +181,11 @@ class ModelStep(Step):
         """Record the response; a client's response object also tells the tokens and the model."""
         _quietly(self._read, value)
         choices = _field(value, "choices")
+        shown = value
         if choices and isinstance(choices, list):
-            value = _field(choices[0], "message") or value
-        super().output(value)
+            shown = _field(choices[0], "message") or value
+        _quietly(payload.defer, self.span, self._output_key, shown)
+        self._keep(value)
 
     def _read(self, response: Any) -> None:
         usage = _field(response, "usage") or _field(response, "usage_metadata")
@@ -138,11 +218,14 @@ def begin(
     keys: tuple[str, str] = (semconv.AGENTTRACE_INPUT, semconv.AGENTTRACE_OUTPUT),
     owner: int | None = None,
     step: type[Step] = Step,
+    call: tuple[CallKind, str] | None = None,
+    caller: tuple[str, Any] | None = None,
 ) -> Step | None:
     """Start a step under the current span, or return None where nothing is recorded.
 
     `keys` are the attributes of its input and output; `owner` is the id of the object whose method
-    this is: see `owner_is_current`.
+    this is: see `owner_is_current`; `call` says which model or tool is called, `caller` which agent
+    is at work and what it was given.
     """
     try:
         found = sdk.tracer("agenttrace", attributes={semconv.AGENTTRACE_TRACER: tracer})
@@ -150,10 +233,17 @@ def begin(
         if not span.get_span_context().is_valid:
             return None
         context = set_value(_OWNER, owner, set_span_in_context(span))
-        return step(span, context, *keys)
+        if caller is not None:
+            context = set_value(semconv.CONTEXT_CALLER, caller, context)
+        return step(span, context, *keys, call)
     except Exception:  # recording must not break the program
         log.exception("A step named %r could not be recorded", name)
         return None
+
+
+def _caller(context: Context) -> tuple[str | None, Any]:
+    found = get_value(semconv.CONTEXT_CALLER, context)
+    return found if isinstance(found, tuple) else (None, None)
 
 
 def attach_again(previous: Context) -> None:

@@ -10,9 +10,15 @@ from opentelemetry.util.types import AttributeValue
 from agenttrace import payload, semconv
 from agenttrace.models import MessageType
 from agenttrace.parts import Part
+from agenttrace.replayables import CUSTOM, has_custom
 from agenttrace.steps import ModelStep, begin
 
 log = logging.getLogger("agenttrace.tracer")
+
+NOT_REPLAYABLE = (
+    "Nothing knows how to resume it: register a function that takes the state, "
+    "agenttrace.replayable(name, function)"
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 Attributes = Mapping[str, AttributeValue]
@@ -184,13 +190,16 @@ class AgentTracer:
         *,
         input: Any = None,
         config: Any = None,
-        why_not: str | None = "Recorded by hand: nothing knows how to resume it",
+        why_not: str | None = NOT_REPLAYABLE,
     ) -> str:
         """Record the program's state at this moment; return the checkpoint's id.
 
-        Pass `why_not=None` if an executor of your own can resume it.
+        It can be resumed where `agenttrace.replayable(name, function)` has said by what function,
+        which takes the state. `why_not` says why not, or with None that it can in any case.
         """
         checkpoint_id = payload.new_id()
+        if why_not == NOT_REPLAYABLE and has_custom():
+            why_not = None
         self._on_current_span(
             f"checkpoint {label}",
             lambda span: payload.checkpoint(
@@ -201,6 +210,7 @@ class AgentTracer:
                 input=input,
                 config=config,
                 why_not=why_not,
+                framework=CUSTOM,
             ),
         )
         return checkpoint_id

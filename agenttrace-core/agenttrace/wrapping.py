@@ -2,12 +2,14 @@
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from typing import Any
 
 from agenttrace.steps import Begin, Step, attach_again
 
 AnyCallable = Callable[..., Any]
+
+_NOTHING = object()
 
 
 def wrap(function: AnyCallable, begin: Begin) -> AnyCallable:
@@ -34,7 +36,9 @@ def _function(function: AnyCallable, begin: Begin) -> AnyCallable:
             return function(*args, **kwargs)
         previous = step.attach()
         try:
-            result = function(*args, **kwargs)
+            result = step.recorded(_NOTHING)
+            if result is _NOTHING:
+                result = function(*args, **kwargs)
         except BaseException as error:
             step.raised(error)
             raise
@@ -66,7 +70,9 @@ def _coroutine_function(function: AnyCallable, begin: Begin) -> AnyCallable:
             return await function(*args, **kwargs)
         previous = step.attach()
         try:
-            result = await function(*args, **kwargs)
+            result = step.recorded(_NOTHING)
+            if result is _NOTHING:
+                result = await function(*args, **kwargs)
         except BaseException as error:
             step.raised(error)
             raise
@@ -85,6 +91,8 @@ def _generator_function(function: AnyCallable, begin: Begin) -> AnyCallable:
         step = begin(args, kwargs)
         if step is None:
             return (yield from generator)
+        if (recorded := _recorded(step)) is not None:
+            generator = recorded
         # What `yield from` does, with the step current only while the generator runs.
         sent: Any = None
         thrown: BaseException | None = None
@@ -114,6 +122,8 @@ def _async_generator_function(function: AnyCallable, begin: Begin) -> AnyCallabl
     async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         generator = function(*args, **kwargs)
         step = begin(args, kwargs)
+        if step is not None and (recorded := _recorded(step)) is not None:
+            generator = _asynchronous(recorded)
         sent: Any = None
         thrown: BaseException | None = None
         while True:
@@ -139,3 +149,27 @@ def _async_generator_function(function: AnyCallable, begin: Begin) -> AnyCallabl
                 sent, thrown = None, error
 
     return call
+
+
+def _recorded(step: Step) -> Generator[Any, Any, Any] | None:
+    """Return what a generator gave in the record of a replay, None where it is to run."""
+    try:
+        found = step.recorded(_NOTHING)
+    except BaseException as error:
+        step.raised(error)
+        raise
+    if found is _NOTHING:
+        return None
+    pair = isinstance(found, dict) and found.keys() == {"yielded", "returned"}
+    items, result = (found["yielded"], found["returned"]) if pair else ([], found)
+
+    def again() -> Generator[Any, Any, Any]:
+        yield from items
+        return result
+
+    return again()
+
+
+async def _asynchronous(items: Generator[Any, Any, Any]) -> AsyncGenerator[Any]:
+    for item in items:
+        yield item

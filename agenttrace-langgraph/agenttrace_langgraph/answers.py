@@ -5,9 +5,7 @@ it is replayed, from the same callbacks; so the two cannot disagree.
 """
 
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -27,8 +25,9 @@ from langgraph.types import Command
 
 from agenttrace import payload
 from agenttrace.errors import ReplayError, ReplayStopped
-from agenttrace.replay import Answer, Replay, current, input_hash
+from agenttrace.replay import Replay, current, input_hash
 from agenttrace.serialise import Lazy, snapshot
+from agenttrace.values import recorded_error
 from agenttrace_langgraph import calls, state
 from agenttrace_langgraph.runs import Decision, Run
 from agenttrace_langgraph.spans import Spans
@@ -47,10 +46,6 @@ _HANDOFF_NAMES = ("transfer_to_", "transfer_back_to_", "handoff_to_", "hand_off_
 
 _given: WeakKeyDictionary[Replay, set[str]] = WeakKeyDictionary()
 """Which answers each replay has given, by the spans they were given in."""
-
-
-class RecordedError(RuntimeError):
-    """Stands for an exception of the original run whose class is not to be had."""
 
 
 def ask_model(
@@ -160,21 +155,6 @@ def _is_plain(message: ToolMessage, tool: str | None) -> bool:
         and not message.additional_kwargs
         and not message.response_metadata
     )
-
-
-def recorded_error(answer: Answer) -> Exception:
-    """Return the exception a call raised, of its own class if that is loaded."""
-    words = answer.error or ""
-    kind = answer.error_type or ""
-    module, _, name = kind.rpartition(".")
-    text = words.partition(": ")[2] if words.startswith(name) else words
-    found = getattr(sys.modules.get(module), name, None)
-    if isinstance(found, type) and issubclass(found, Exception):
-        with suppress(Exception):  # its constructor may want something else
-            made = found(text)
-            if str(made) == text:
-                return made
-    return RecordedError(words)
 
 
 def recorded_messages(decision: Decision) -> list[Any]:

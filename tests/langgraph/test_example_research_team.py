@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 
+from support.langgraph_replays import Calls, Original, repeats_itself, rerun
 from support.recorded import Recorded, causes, orphans, said
 
 FILE = Path(__file__).parents[2] / "examples" / "research_team.py"
@@ -201,3 +202,30 @@ def test_an_endpoint_needs_a_model(example: ModuleType, capsys: pytest.CaptureFi
 def test_the_calculator_only_calculates(example: ModuleType, expression: str) -> None:
     with pytest.raises(ValueError, match="can be calculated"):
         example.calculate.invoke({"expression": expression})
+
+
+def test_it_repeats_itself_from_every_checkpoint(run: Recorded, example: ModuleType) -> None:
+    team = example.scripted_team()
+    team.invoke({"messages": [("user", example.QUESTION)]}, {"recursion_limit": 60})
+
+    assert repeats_itself(run, Original(run.trace), team, Calls()) >= 8
+
+
+def test_a_critic_who_says_rejected_is_listened_to(run: Recorded, example: ModuleType) -> None:
+    team = example.scripted_team()
+    team.invoke({"messages": [("user", example.QUESTION)]}, {"recursion_limit": 60})
+    original = Original(run.trace)
+    after_critic = next(
+        c for c in original.checkpoints if c.label == "before supervisor" and "I object" in c.state
+    )
+
+    output, replay = rerun(
+        original,
+        team,
+        after_critic,
+        {"messages/-1/content": "REJECTED: the accounts say 8.2 %"},
+        live_tools="all",
+    )
+
+    assert output["messages"][-1].content != original.trace.messages[-1].content
+    assert replay.counts["restored"] > 0
