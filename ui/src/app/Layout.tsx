@@ -27,6 +27,8 @@ export function Layout() {
   const navigate = useNavigate()
   const location = useLocation()
   const session = useSession()
+  // A dialog tells that it closed a moment later; another one may be open by then, and stays.
+  const close = (which: 'palette' | 'help') => { setOpen((now) => (now === which ? null : now)) }
   const flip = () => { choose(theme === 'dark' ? 'light' : 'dark') }
   useShortcutListener()
   useShortcuts([
@@ -76,8 +78,8 @@ export function Layout() {
       <main id="main" className="min-h-0 min-w-0 flex-1 overflow-hidden">
         <Outlet />
       </main>
-      <Palette open={open === 'palette'} onClose={() => { setOpen(null) }} onHelp={() => { setOpen('help') }} />
-      <Help open={open === 'help'} onClose={() => { setOpen(null) }} />
+      <Palette open={open === 'palette'} onClose={() => { close('palette') }} onHelp={() => { setOpen('help') }} />
+      <Help open={open === 'help'} onClose={() => { close('help') }} />
     </div>
   )
 }

@@ -1,5 +1,5 @@
 /** Keyboard shortcuts: each view declares its own, `?` shows those that are alive. */
-import { useEffect, useRef, useSyncExternalStore } from 'react'
+import { useLayoutEffect, useRef, useSyncExternalStore } from 'react'
 
 export interface Shortcut {
   /** As `event.key`; `g t` is two keys one after the other; `mod+k` is ⌘ or Ctrl. */
@@ -51,12 +51,13 @@ export function onKeyDown(event: KeyboardEvent): void {
 
 /** Keep these shortcuts alive while the component is mounted. */
 export function useShortcuts(shortcuts: readonly Shortcut[]): void {
+  // Layout effects: a shortcut works from the moment its view can be seen.
   const latest = useRef(shortcuts)
-  useEffect(() => {
+  useLayoutEffect(() => {
     latest.current = shortcuts
   })
   const shape = shortcuts.map((s) => `${s.keys}\n${s.label}`).join('\n')
-  useEffect(() => {
+  useLayoutEffect(() => {
     const stable = latest.current.map((s, i) => ({ ...s, run: (e: KeyboardEvent) => latest.current[i]?.run(e) }))
     alive.add(stable)
     changed()
@@ -79,7 +80,7 @@ export function useAliveShortcuts(): readonly Shortcut[] {
 }
 
 export function useShortcutListener(): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     window.addEventListener('keydown', onKeyDown)
     return () => { window.removeEventListener('keydown', onKeyDown) }
   }, [])

@@ -1,5 +1,6 @@
 /** Which view is shown; the same as keys 1 to 6. */
 import clsx from 'clsx'
+import { useLayoutEffect, useRef } from 'react'
 import { useShortcuts } from '@/shared/shortcuts'
 import { useTraceView } from './context'
 import type { TraceData, View } from './model'
@@ -22,7 +23,16 @@ export function Tabs({ data, wide }: { data: TraceData; wide: boolean }) {
     timeline: data.skeleton.span_id.length,
     failures: data.failures.filter((f) => f.review !== 'rejected').length,
   }
-  useShortcuts(VIEWS.map((name, i) => ({ keys: String(i + 1), label: NAMES[name], group: 'Trace: views', run: () => { show(name) } })))
+  useShortcuts(VIEWS.map((name, i) => ({ keys: String(i + 1), label: NAMES[name], group: 'Trace: views', run: () => {
+      byKey.current = true
+      show(name)
+    } })))
+  // Who came by a key goes on by keys: the arrows work in the view at once.
+  const byKey = useRef(false)
+  useLayoutEffect(() => {
+    if (byKey.current && view !== 'overview') document.querySelector<HTMLElement>('main [data-keys]')?.focus()
+    byKey.current = false
+  }, [view])
   return (
     <nav aria-label="Views" className="flex shrink-0 gap-0.5 overflow-x-auto px-3">
       {VIEWS.filter((name) => wide || name !== 'graph' || view === 'graph').map((name) => (

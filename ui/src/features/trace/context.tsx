@@ -10,7 +10,8 @@ export interface TraceView {
   selection: Selection
   links: Links
   view: View
-  select: (selection: Selection) => void
+  /** `replace`: a step on the way, which the back button need not visit. */
+  select: (selection: Selection, replace?: boolean) => void
   show: (view: View) => void
   /** Select, and make sure that it can be seen in that view. */
   reveal: (selection: Selection, view: View) => void
@@ -21,24 +22,17 @@ const Context = createContext<TraceView | null>(null)
 export function TraceProvider({ data, children }: { data: TraceData; children: ReactNode }) {
   const [params, setParams] = useSearchParams()
   const at = params.toString()
-  const select = useCallback(
-    (next: Selection) => {
-      setParams((old) => withSelection(old, next), { preventScrollReset: true })
+  const go = useCallback(
+    (next: (now: URLSearchParams) => URLSearchParams, replace = false) => {
+      // From the address of this moment, not of the last render: quick keys must not undo each other.
+      // At once, not when React finds time: what is pressed next must meet what the address says.
+      setParams(next(new URLSearchParams(window.location.search)), { preventScrollReset: true, flushSync: true, replace })
     },
     [setParams],
   )
-  const show = useCallback(
-    (view: View) => {
-      setParams((old) => withView(old, view), { preventScrollReset: true })
-    },
-    [setParams],
-  )
-  const reveal = useCallback(
-    (next: Selection, view: View) => {
-      setParams((old) => withView(withSelection(old, next), view), { preventScrollReset: true })
-    },
-    [setParams],
-  )
+  const select = useCallback((next: Selection, replace = false) => { go((now) => withSelection(now, next), replace) }, [go])
+  const show = useCallback((view: View) => { go((now) => withView(now, view)) }, [go])
+  const reveal = useCallback((next: Selection, view: View) => { go((now) => withView(withSelection(now, next), view)) }, [go])
   const value = useMemo(() => {
     const now = new URLSearchParams(at)
     const selection = selectionOf(now)

@@ -27,7 +27,7 @@ export function Filters({ params, change, searchRef }: { params: URLSearchParams
   }))
   return (
     <div role="search" aria-label="Filter traces" className="flex shrink-0 items-center gap-2 overflow-x-auto px-5 pb-3 sm:flex-wrap sm:overflow-visible">
-      <SearchBox key={params.get('q') ?? ''} value={params.get('q') ?? ''} onChange={(value) => { change('q', value, true) }} inputRef={searchRef} />
+      <SearchBox value={params.get('q') ?? ''} onChange={(value) => { change('q', value, true) }} inputRef={searchRef} />
       <Segments
         label="Status"
         value={params.get('status') ?? ''}
@@ -65,9 +65,22 @@ function ClearButton() {
 /** Types freely, asks the server when typing pauses. */
 function SearchBox({ value, onChange, inputRef }: { value: string; onChange: (value: string) => void; inputRef: Ref<HTMLInputElement> }) {
   const [typed, setTyped] = useState(value)
+  const [asked, setAsked] = useState(value)
+  const [seen, setSeen] = useState(value)
+  if (value !== seen) {
+    setSeen(value)
+    // What was not asked for here came from elsewhere: the back button, a saved view.
+    if (value !== asked) {
+      setAsked(value)
+      setTyped(value)
+    }
+  }
   useEffect(() => {
     if (typed === value) return
-    const timer = setTimeout(() => { onChange(typed) }, 300)
+    const timer = setTimeout(() => {
+      setAsked(typed)
+      onChange(typed)
+    }, 300)
     return () => { clearTimeout(timer) }
   }, [typed, value, onChange])
   return (
@@ -81,7 +94,10 @@ function SearchBox({ value, onChange, inputRef }: { value: string; onChange: (va
         value={typed}
         onChange={(e) => { setTyped(e.target.value) }}
         onKeyDown={(e) => {
-          if (e.key === 'Escape') e.currentTarget.blur()
+          if (e.key !== 'Escape') return
+          // The browser would empty the field: leaving it is not giving up what was found.
+          e.preventDefault()
+          e.currentTarget.blur()
         }}
         className="h-7 w-full rounded-md border border-line bg-panel pr-2 pl-8 placeholder:text-faint hover:border-line-strong"
       />

@@ -48,7 +48,8 @@ export function TracesPage() {
 
   const change = useCallback(
     (key: Filter | 'sort' | 'page' | 'size', value: string | null, replace = false) => {
-      setParams((old) => withParam(old, key, value), { replace })
+      // From the address of this moment, not of the last render: two quick changes are both kept.
+      setParams(withParam(new URLSearchParams(window.location.search), key, value), { replace, flushSync: true })
       if (key === 'page') scroller.current?.scrollTo({ top: 0 })
     },
     [setParams],
@@ -71,10 +72,15 @@ export function TracesPage() {
     }
   })
 
+  const turn = (by: number) => {
+    const last = Math.max(1, Math.ceil((traces.data?.total ?? 0) / sizeOf(params)))
+    const page = pageOf(new URLSearchParams(window.location.search)) + by
+    change('page', String(Math.min(last, Math.max(1, page))))
+  }
   useShortcuts([
     { keys: '/', label: 'Search', group: 'Traces', run: () => search.current?.focus() },
-    { keys: 'n', label: 'Next page', group: 'Traces', run: () => { change('page', String(pageOf(params) + 1)) } },
-    { keys: 'p', label: 'Previous page', group: 'Traces', run: () => { change('page', String(Math.max(1, pageOf(params) - 1))) } },
+    { keys: 'n', label: 'Next page', group: 'Traces', run: () => { turn(1) } },
+    { keys: 'p', label: 'Previous page', group: 'Traces', run: () => { turn(-1) } },
     { keys: 'r', label: 'Refresh', group: 'Traces', run: () => void invalidate() },
   ])
 
@@ -86,7 +92,7 @@ export function TracesPage() {
         <div className="shrink-0">
           <h1 className="text-lg leading-6 font-semibold">Traces</h1>
           <p className="tabular flex items-center gap-2 text-muted" aria-live="polite">
-            {traces.data ? `${total.toLocaleString()} ${isFiltered(params) ? 'found' : 'in all'}` : ' '}
+            {!traces.data ? ' ' : traces.isPlaceholderData ? 'Looking…' : `${total.toLocaleString()} ${isFiltered(params) ? 'found' : 'in all'}`}
             <LiveDot state={feed} />
           </p>
         </div>

@@ -11,6 +11,7 @@ import { SkeletonLines } from '@/shared/ui/basics'
 import { Panel, PanelTitle } from '@/shared/ui/Panel'
 import { EmptyState } from '@/shared/ui/states'
 import { useTraceView } from '../context'
+import { useCursor } from '../cursor'
 import { typeColour } from '../graph/model'
 import type { TimedMessage } from '../model'
 import { AgentMark } from '../names'
@@ -93,13 +94,17 @@ function Lanes({ compact }: { compact: boolean }) {
     if (target !== undefined) rows.scrollToIndex(target, { align: 'auto' })
   }, [target, rows])
 
+  const [cursor, moveCursor] = useCursor(chosen?.index ?? -1)
   const step = (event: KeyboardEvent) => {
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key]
     if (!by) return
     event.preventDefault()
-    const at = chosen ? chosen.index + by : by > 0 ? 0 : data.messages.length - 1
+    const now = cursor()
+    const at = now >= 0 ? now + by : by > 0 ? 0 : data.messages.length - 1
     const next = data.messages[Math.min(data.messages.length - 1, Math.max(0, at))]
-    if (next) select({ kind: 'message', messageId: next.message_id })
+    if (!next) return
+    moveCursor(next.index)
+    select({ kind: 'message', messageId: next.message_id }, now >= 0)
   }
   const fold = (name: string) => {
     setFolded((old) => {
@@ -112,7 +117,7 @@ function Lanes({ compact }: { compact: boolean }) {
   const focused = selection.kind !== 'none' && links.messages.size > 0
 
   return (
-    <div ref={scroller} className="absolute inset-0 overflow-auto" tabIndex={0} role="group" aria-label="Messages in order" onKeyDown={step}>
+    <div ref={scroller} className="absolute inset-0 overflow-auto" tabIndex={0} data-keys role="group" aria-label="Messages in order" onKeyDown={step}>
       <div className="relative" style={{ height: rows.getTotalSize(), width: Math.max(total, 1), minWidth: '100%' }}>
         <div className="sticky top-0 z-10 bg-panel" style={{ height: HEAD }}>
           {layout.lanes.map((lane) => (

@@ -7,6 +7,7 @@ import { usePreference } from '@/shared/preferences'
 import { useSize } from '@/shared/size'
 import { useTheme } from '@/shared/theme'
 import { useTraceView } from '../context'
+import { useCursor } from '../cursor'
 import { groupBy } from '../model'
 import { kindName } from '../names'
 import type { Segment, Tree, Window } from './model'
@@ -240,9 +241,12 @@ export function Canvas({ tree, rows, folded, setFolded, colourBy, path, found, c
     if (!next.delete(row)) next.add(row)
     setFolded(next)
   }
-  const selectRow = (row: number) => {
+  const [cursor, moveCursor] = useCursor(selectedRow)
+  const selectRow = (row: number, stepping = false) => {
     const id = skeleton.span_id[row]
-    if (id !== undefined) select({ kind: 'span', spanId: id })
+    if (id === undefined) return
+    moveCursor(row)
+    select({ kind: 'span', spanId: id }, stepping)
   }
   const onClick = (event: PointerEvent) => {
     const row = rowAt(event)
@@ -254,10 +258,11 @@ export function Canvas({ tree, rows, folded, setFolded, colourBy, path, found, c
   }
   const onKeyDown = (event: KeyboardEvent) => {
     const now = latest.current()
-    const at = selectedRow >= 0 ? rows.indexOf(selectedRow) : -1
+    const current = cursor()
+    const at = current >= 0 ? rows.indexOf(current) : -1
     const middle = (now.window.fromUs + now.window.toUs) / 2
     const span = now.window.toUs - now.window.fromUs
-    const go = (index: number) => { selectRow(rows[Math.min(rows.length - 1, Math.max(0, index))] ?? -1) }
+    const go = (index: number) => { selectRow(rows[Math.min(rows.length - 1, Math.max(0, index))] ?? -1, current >= 0) }
     const actions: Record<string, () => void> = {
       ArrowDown: () => { go(at + 1) },
       ArrowUp: () => { go(at < 0 ? 0 : at - 1) },
@@ -266,12 +271,12 @@ export function Canvas({ tree, rows, folded, setFolded, colourBy, path, found, c
       PageDown: () => { go(at + Math.floor(bodyHeight / ROW)) },
       PageUp: () => { go(at - Math.floor(bodyHeight / ROW)) },
       ArrowRight: () => {
-        if (folded.has(selectedRow)) fold(selectedRow)
-        else if ((tree.size[selectedRow] ?? 0) > 0) go(at + 1)
+        if (folded.has(current)) fold(current)
+        else if ((tree.size[current] ?? 0) > 0) go(at + 1)
       },
       ArrowLeft: () => {
-        if ((tree.size[selectedRow] ?? 0) > 0 && !folded.has(selectedRow)) fold(selectedRow)
-        else selectRow(tree.parent[selectedRow] ?? -1)
+        if ((tree.size[current] ?? 0) > 0 && !folded.has(current)) fold(current)
+        else selectRow(tree.parent[current] ?? -1, true)
       },
       '+': () => { setWindow(zoom(now.window, 0.7, middle, tree.endUs)) },
       '=': () => { setWindow(zoom(now.window, 0.7, middle, tree.endUs)) },
@@ -356,6 +361,7 @@ export function Canvas({ tree, rows, folded, setFolded, colourBy, path, found, c
           ref={scroller}
           role="tree"
           tabIndex={0}
+          data-keys
           aria-label="Spans"
           aria-activedescendant={selectedRow >= 0 ? `span-row-${String(selectedRow)}` : undefined}
           onScroll={repaint}

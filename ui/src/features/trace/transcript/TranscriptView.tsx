@@ -78,7 +78,7 @@ function Entries({ entries, knownUntil }: { entries: readonly Entry[]; knownUnti
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [wanted, selection.kind])
   return (
-    <div ref={scroller} className="absolute inset-0 overflow-y-auto" tabIndex={0} role="group" aria-label="Entries">
+    <div ref={scroller} className="absolute inset-0 overflow-y-auto" tabIndex={0} role="group" data-keys aria-label="Entries">
       <ol className="relative mx-auto max-w-4xl" style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map((item) => {
           const entry = entries[item.index]
