@@ -86,13 +86,15 @@ export function TracesPage() {
 
   const total = traces.data?.total ?? 0
   const empty = traces.data && total === 0
+  // While a new question is open, the number of the one before would be a false answer.
+  const counted = !traces.data ? ' ' : traces.isPlaceholderData ? 'Looking…' : `${total.toLocaleString()} ${isFiltered(params) ? 'found' : 'in all'}`
   return (
     <div className="flex h-full flex-col">
       <header className="flex shrink-0 items-end gap-6 px-5 pt-4 pb-3">
         <div className="shrink-0">
           <h1 className="text-lg leading-6 font-semibold">Traces</h1>
           <p className="tabular flex items-center gap-2 text-muted" aria-live="polite">
-            {!traces.data ? ' ' : traces.isPlaceholderData ? 'Looking…' : `${total.toLocaleString()} ${isFiltered(params) ? 'found' : 'in all'}`}
+            <span>{counted}</span>
             <LiveDot state={feed} />
           </p>
         </div>
