@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     quiet_seconds: float = Field(
         2.0, ge=0, description="A trace is analysed this long after its last span"
     )
+    keep_days: float | None = Field(
+        None, gt=0, description="Traces that ended longer ago are deleted; without it none is"
+    )
     root_path: str = Field("", description="URL path prefix when served behind a proxy")
 
     @field_validator("allowed_hosts", mode="before")

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from agenttrace.errors import AgentTraceError, StoreUnavailable
 from agenttrace.plugins import Plugins, load_plugins
 from agenttrace_server import logs
+from agenttrace_server.analyse.expiry import expire
 from agenttrace_server.analyse.pipeline import analyse
 from agenttrace_server.store import Claimed, Size, Store
 from agenttrace_server.store.sql import open_store
@@ -129,12 +130,17 @@ def main(pipe: BinaryIO) -> None:
     plugins = load_plugins()
     # Apart, so that a trace that takes minutes holds up nobody.
     loops = [Loop(store, plugins, told["quiet_seconds"], size) for size in SIZES]
+    stopped = threading.Event()
+    if keep_days := told["keep_days"]:
+        cleaning = threading.Thread(target=expire, args=(store, keep_days, stopped), daemon=True)
+        cleaning.start()
     threads = [threading.Thread(target=_run, args=(loop,), name="analysis") for loop in loops]
     for thread in threads:
         thread.start()
     threading.Thread(target=_listen, args=(pipe, loops), daemon=True).start()
     for thread in threads:
         thread.join()
+    stopped.set()
     store.close()
 
 

@@ -102,6 +102,7 @@ class Supervisor:
         first = {
             "database_url": self._settings.database_url,
             "quiet_seconds": self._settings.quiet_seconds,
+            "keep_days": self._settings.keep_days,
         }
         self._write(process.stdin, json.dumps(first).encode() + b"\n")
         if os.name == "posix":

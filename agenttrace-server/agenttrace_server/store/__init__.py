@@ -209,6 +209,12 @@ class Store(Protocol):
     def delete(self, trace_id: str) -> bool:
         """Delete all of a trace; return whether there was one."""
 
+    def expire(self, before_ns: int) -> int:
+        """Delete the traces that ended before a time; return how many there were.
+
+        Others MAY write meanwhile, and delete some of the same traces.
+        """
+
     def claim(self, limit: int, quiet_seconds: float, size: Size = "any") -> list[Claimed]:
         """Return traces whose derived data is older than their spans and that nobody else claimed.
 

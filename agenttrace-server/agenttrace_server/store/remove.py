@@ -43,8 +43,10 @@ _OF_TRACE: tuple[type[Row], ...] = (
 )
 
 
-def remove(tx: Connection, search: Search, project_id: int, trace_id: str) -> bool:
-    """Delete all of a trace; return whether there was one."""
+def remove(
+    tx: Connection, search: Search, project_id: int, trace_id: str, *, spans: bool = True
+) -> bool:
+    """Delete all of a trace, or without `spans` all else; return whether there was one."""
     of_messages = (MESSAGES.c.project_id == project_id, MESSAGES.c.trace_id == trace_id)
     messages = tx.execute(select(MESSAGES.c.message_no, MESSAGES.c.content).where(*of_messages))
     search.forget_messages(tx, [(number, content) for number, content in messages])
@@ -61,7 +63,7 @@ def remove(tx: Connection, search: Search, project_id: int, trace_id: str) -> bo
     tx.execute(delete(REPLAYS).where(REPLAYS.c.project_id == project_id, replays))
     of_trace = (EXPERIMENTS.c.project_id == project_id, EXPERIMENTS.c.source_trace_id == trace_id)
     tx.execute(delete(EXPERIMENTS).where(*of_trace))
-    for row in _OF_TRACE:
+    for row in _OF_TRACE if spans else _OF_TRACE[1:]:
         rows = table(row)
         deleted = tx.execute(
             delete(rows).where(rows.c.project_id == project_id, rows.c.trace_id == trace_id)

@@ -30,6 +30,7 @@ from agenttrace_server.store import (
     TraceQuery,
     TraceSummary,
     derive,
+    expire,
     listing,
     read,
     remove,
@@ -181,6 +182,25 @@ class SqlStore:
         """Delete all of a trace; return whether there was one."""
         with self._database.write() as tx:
             return remove.remove(tx, self._search, self._project_id, trace_id)
+
+    def expire(self, before_ns: int) -> int:
+        """Delete the traces that ended before a time; return how many there were."""
+        with self._database.read() as connection:
+            chunks = expire.has_chunks(connection)
+        count = 0
+        while True:
+            with self._database.write() as tx:
+                found = expire.oldest(tx, self._dialect, self._project_id, before_ns)
+                for trace_id in found:
+                    remove.remove(tx, self._search, self._project_id, trace_id, spans=not chunks)
+            count += len(found)
+            if len(found) < expire.AT_ONCE:
+                break
+        if chunks:
+            with self._database.write() as tx:
+                self._dialect.turn(tx)
+                expire.drop_spans(tx, before_ns)
+        return count
 
     def claim(self, limit: int, quiet_seconds: float, size: Size = "any") -> list[Claimed]:
         """Return traces whose derived data is older than their spans and that nobody else claimed.
