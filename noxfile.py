@@ -12,6 +12,7 @@ import nox
 
 ROOT = Path(__file__).parent
 UI = ROOT / "ui"
+TREE = ROOT / ".nox" / "trixie"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 WANT_RUNS = {"classification.py", "labelled.py", "train_decisive.py"}
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("agenttrace-*/pyproject.toml"))
@@ -27,6 +28,7 @@ def test(session: nox.Session) -> None:
     """Everything: the UI's unit tests, then pytest over all packages and the browser."""
     _sync(session, "--all-groups", "--all-extras")
     _system_packages(session)
+    _timescale(session)
     _built_ui(session)
     if not session.posargs:
         _npm(session, "test")
@@ -149,6 +151,7 @@ def _offline(session: nox.Session) -> dict[str, str]:
         "ANONYMIZED_TELEMETRY": "false",
         "CREWAI_STORAGE_DIR": str(Path(session.create_tmp(), "crewai")),
         "AGENTTRACE_DATA_DIR": str(Path(session.create_tmp(), "agenttrace")),
+        "AGENTTRACE_TEST_TREE": os.environ.get("AGENTTRACE_TEST_TREE", str(TREE)),
     }
 
 
@@ -173,6 +176,26 @@ def _system_packages(session: nox.Session) -> None:
     if "chromium" in missing:
         session.error(f"The browser tests need Chromium on the PATH: {how}")
     session.warn(f"Without PostgreSQL the store is tested on SQLite alone: {how}")
+
+
+def _timescale(session: nox.Session) -> None:
+    """TimescaleDB, which Debian has from version 13 on: a tree of that beside this system."""
+    named = os.environ.get("AGENTTRACE_TEST_TREE") or os.environ.get("AGENTTRACE_TEST_DATABASE_URL")
+    if named or (TREE / "usr/lib/postgresql/17/lib/timescaledb.so").is_file():
+        return
+    if not (shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0):
+        session.warn(
+            "The store is not tested on TimescaleDB: name one that may be used for it in "
+            "AGENTTRACE_TEST_DATABASE_URL"
+        )
+        return
+    if not shutil.which("debootstrap"):
+        install = ["apt-get", "install", "--yes", "--no-install-recommends", "debootstrap"]
+        session.run_install(*install, external=True, env={"DEBIAN_FRONTEND": "noninteractive"})
+    shutil.rmtree(TREE, ignore_errors=True)
+    packages = "--include=postgresql-17,postgresql-17-timescaledb"
+    command = ["debootstrap", "--variant=minbase", packages, "trixie", str(TREE)]
+    session.run_install(*command, external=True, silent=True)
 
 
 def _built_ui(session: nox.Session) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agenttrace_server.store import Store
-from support.stored import DATABASES, database, opened
+from support.stored import DATABASES, WITH_PLAIN, database, opened
 
 
 @pytest.fixture(params=DATABASES)
@@ -16,7 +16,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield url
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(params=WITH_PLAIN)
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a database without a table."""
     with database(request.param, tmp_path, empty=True) as url:

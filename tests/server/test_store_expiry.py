@@ -1,17 +1,35 @@
 """Old traces are deleted whole, others not at all, whatever the database keeps them in."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from agenttrace.models import Span
 from agenttrace_server.store import Store, TraceQuery, expire
 from agenttrace_server.store.sql import SqlStore
 from agenttrace_server.tables import Row
 from support.server import running_server
-from support.stored import SECOND, START_NS, opened, random_trace, span, trace_id
+from support.stored import (
+    SECOND,
+    START_NS,
+    WITH_PLAIN,
+    database,
+    opened,
+    random_trace,
+    span,
+    trace_id,
+)
 
 DAY = 24 * 3600 * SECOND
 KEPT = {"projects", "counters"}
+
+
+@pytest.fixture(params=WITH_PLAIN)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with database(request.param, tmp_path) as url, opened(url) as store:
+        yield store
 
 
 def rows(store: Store) -> dict[str, int]:

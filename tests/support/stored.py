@@ -83,8 +83,8 @@ def shuffled(spans: Sequence[Span], seed: int) -> list[Span]:
 @contextmanager
 def database(kind: str, folder: Path, *, empty: bool = False) -> Iterator[str]:
     """The URL of a database of its own; `empty` if it must not have our tables yet."""
-    if kind == "postgres":
-        with postgres.postgres_url(empty=empty) as url:
+    if kind != "sqlite":
+        with postgres.postgres_url(empty=empty, plain=kind == "plain") as url:
             yield url
     else:
         yield f"sqlite:///{folder / 'traces.db'}"
@@ -92,6 +92,8 @@ def database(kind: str, folder: Path, *, empty: bool = False) -> Iterator[str]:
 
 DATABASES = ["sqlite", *(["postgres"] if postgres.is_available() else [])]
 """The kinds of database that the store's contract is tested on here."""
+WITH_PLAIN = [*DATABASES, *(["plain"] if postgres.is_plain_too() else [])]
+"""The same, and where `postgres` has TimescaleDB one that has not."""
 
 
 @contextmanager
