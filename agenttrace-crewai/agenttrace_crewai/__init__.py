@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from agenttrace.hookspecs import hookimpl
-from agenttrace.models import Instrumentor, Message, Normalizer, Scope, Trace
+from agenttrace.models import Executor, Instrumentor, Message, Normalizer, Scope, Trace
 from agenttrace_crewai import normalizer
 
 
@@ -25,3 +25,13 @@ def agenttrace_instrumentor() -> Instrumentor:
     from agenttrace_crewai.capture import INSTRUMENTOR
 
     return INSTRUMENTOR
+
+
+@hookimpl
+def agenttrace_executor(framework: str) -> Executor | None:
+    """Run crews and flows again from their checkpoints."""
+    if framework != "crewai":
+        return None
+    from agenttrace_crewai.executor import execute
+
+    return execute

@@ -20,6 +20,8 @@ _RESULT_KEYS = {
     "execute_tool": semconv.GEN_AI_TOOL_CALL_RESULT,
     "chat": semconv.GEN_AI_OUTPUT_MESSAGES,
 }
+TOOLS = ("tool_usage_started", "mcp_tool_execution_started")
+
 _INPUT_KEYS = {
     "execute_tool": semconv.GEN_AI_TOOL_CALL_ARGUMENTS,
     "chat": semconv.GEN_AI_INPUT_MESSAGES,
@@ -48,6 +50,7 @@ class CrewAIInstrumentor:
         from crewai.flow.runtime import Flow
 
         from agenttrace_crewai.llm_calls import ModelCalls
+        from agenttrace_crewai.tool_calls import ToolCalls
 
         self.recording = Recording(sdk.tracer("agenttrace.crewai"))
         self._starts, self._pairs = SCOPE_STARTING_EVENTS, VALID_EVENT_PAIRS
@@ -62,6 +65,7 @@ class CrewAIInstrumentor:
         ):
             watch = self._watch_cancel if name == "kickoff" else self._watch_cancel_async
             self._replace(cls, name, watch)
+        ToolCalls(self.recording, self._complain).wrap_all(self._replace)
         self._replace(SyncHumanInputProvider, "_prompt_input", self._watch_prompt)
         self._replace(SyncHumanInputProvider, "_prompt_input_async", self._watch_prompt_async)
 
@@ -200,20 +204,29 @@ class CrewAIInstrumentor:
     def _converse_start(self, scope: Open, event: Any) -> None:
         if event.type == "crew_kickoff_started":
             scope.facts.update(name=event.crew_name, inputs=event.inputs)
+            conversation.restore(scope)
         elif event.type == "flow_started":
             scope.facts["name"] = event.flow_name
+            checkpoints.restore(scope)
+            conversation.restore(scope)
         elif event.type == "task_started":
             scope.facts.update(task=event.task, context=event.context)
             checkpoints.of_task(scope, event.event_id, "before")
-        elif event.type == "tool_usage_started":
+            checkpoints.begins(scope)
+        elif event.type in TOOLS:
             delegates = conversation.is_delegation(event.tool_name, event.tool_args)
-            scope.facts.update(tool=event.tool_name, arguments=event.tool_args, delegates=delegates)
+            scope.facts.update(arguments=event.tool_args, delegates=delegates)
+            from agenttrace_crewai import answers
+
+            who = answers.asked_by(scope.parent, getattr(event, "from_agent", None))
+            answers.tool_called(scope, event.tool_name, event.tool_args, who)
         elif event.type == "agent_execution_started":
             conversation.agent_starts(scope, event.task_prompt)
         elif event.type == "lite_agent_execution_started":
             conversation.agent_starts(scope, _last_content(event.messages))
         elif event.type == "method_execution_started":
             checkpoints.of_method(scope, event)
+            checkpoints.begins(scope)
 
     def _on_end(self, recording: Recording, source: Any, event: Any) -> None:
         started = self._pairs[event.type]
@@ -225,7 +238,7 @@ class CrewAIInstrumentor:
         given = outcome(event)
         self._converse_end(scope, event, given)
         if event.type == "llm_call_completed":
-            scope.facts["answered"] = True
+            scope.facts.update(answered=True, shown=given)
             scope.span.set_attributes(usage(event.usage))
             if event.finish_reason:
                 reasons = [event.finish_reason]
@@ -233,12 +246,17 @@ class CrewAIInstrumentor:
         if given is not None and not scope.folded:
             operation = getattr(scope.span, "attributes", {}).get(semconv.GEN_AI_OPERATION_NAME, "")
             payload.defer(scope.span, _RESULT_KEYS.get(operation, semconv.AGENTTRACE_OUTPUT), given)
+            if scope.type in TOOLS:
+                from agenttrace_crewai import answers
+
+                answers.tool_answered(scope, given)
         if not scope.held:
             recording.end(scope, failure(event))
 
     def _converse_end(self, scope: Open, event: Any, given: Any) -> None:
         if scope.folded:
             return
+        checkpoints.ends(scope)
         if event.type in ("agent_execution_completed", "lite_agent_execution_completed"):
             conversation.agent_ends(scope, given)
         elif event.type == "task_completed":
@@ -251,7 +269,8 @@ class CrewAIInstrumentor:
         elif event.type == "method_execution_finished":
             flow = scope.nearest("flow_started")
             if flow is not None:
-                flow.facts.setdefault("methods", []).append(event.method_name)
+                done = event.method_name, getattr(event, "result", None)
+                flow.facts.setdefault("methods", []).append(done)
 
     def _on_note(self, recording: Recording, event: Any) -> None:
         scope = recording.get(event.parent_event_id)

@@ -49,6 +49,13 @@ def say(
     )
 
 
+def restore(room: Open) -> None:
+    """What a crew or flow that goes on from a checkpoint had said before that."""
+    said = getattr(room.source, "_agenttrace_said", None)
+    if said:
+        room.facts["said"] = [Said(task, agent, content, None) for task, agent, content in said]
+
+
 def agent_starts(turn: Open, content: Any) -> None:
     """An agent's turn starts: whoever made it start has said something to it."""
     assert turn.agent is not None

@@ -8,6 +8,7 @@ event that comes from inside adds to it instead of opening another.
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,8 @@ from crewai.events.event_context import get_current_parent_id
 from crewai.llms.base_llm import BaseLLM
 
 from agenttrace import payload, semconv
+from agenttrace.replay import Answer
+from agenttrace_crewai import answers
 from agenttrace_crewai.events import llm_call, role_of, usage
 from agenttrace_crewai.recording import Open, Recording
 
@@ -58,40 +61,55 @@ class ModelCalls:
     def _wrap(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)
         def call(llm: Any, messages: Any, *args: Any, **kwargs: Any) -> Any:
-            with self._recorded(llm, messages, kwargs) as answered:
-                answer = original(llm, messages, *args, **kwargs)
-                answered(answer)
-            return answer
+            with self._recorded(llm, messages, args, kwargs) as going:
+                answer = going.ask()
+                if answer is not None:
+                    given = answers.reply(answer, kwargs)
+                else:
+                    given = original(llm, messages, *args, **kwargs)
+                going.answered(given)
+            return given
 
         return call
 
     def _wrap_async(self, original: Callable[..., Awaitable[Any]]) -> Callable[..., Any]:
         @wraps(original)
         async def acall(llm: Any, messages: Any, *args: Any, **kwargs: Any) -> Any:
-            with self._recorded(llm, messages, kwargs) as answered:
-                answer = await original(llm, messages, *args, **kwargs)
-                answered(answer)
-            return answer
+            with self._recorded(llm, messages, args, kwargs) as going:
+                answer = going.ask()
+                if answer is not None:
+                    given = answers.reply(answer, kwargs)
+                else:
+                    given = await original(llm, messages, *args, **kwargs)
+                going.answered(given)
+            return given
 
         return acall
 
     @contextmanager
     def _recorded(
-        self, llm: Any, messages: Any, kwargs: dict[str, Any]
-    ) -> Iterator[Callable[[Any], None]]:
+        self, llm: Any, messages: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Iterator["_Going"]:
         outer = _calling.get()
         if outer is not None and outer.source is llm:  # super().call(): the same call again
-            yield _ignore
+            yield _Going(nested=True)
             return
-        scope = self._open(llm, messages, kwargs)
+        parent = self._recording.get(get_current_parent_id())
+        going = _Going(
+            llm=llm,
+            who=answers.asked_by(parent, kwargs.get("from_agent")),
+            asks=answers.request(messages, args, kwargs),
+            log=self._log,
+        )
+        scope = going.scope = self._open(going, messages, kwargs, parent)
         if scope is None:
-            yield _ignore
+            yield going
             return
         token = _calling.set(scope)
-        before = _counters(llm)
+        going.before = _counters(llm)
         error: str | None = None
         try:
-            yield lambda answer: self._answered(scope, llm, before, answer)
+            yield going
         except Exception as raised:
             error = f"{type(raised).__name__}: {raised}"
             raise
@@ -99,40 +117,65 @@ class ModelCalls:
             _calling.reset(token)
             self._recording.end(scope, error)
 
-    def _open(self, llm: Any, messages: Any, kwargs: dict[str, Any]) -> Open | None:
+    def _open(
+        self, going: "_Going", messages: Any, kwargs: dict[str, Any], parent: Open | None
+    ) -> Open | None:
         try:
-            name, attributes = llm_call(llm)
+            name, attributes = llm_call(going.llm)
             agent = kwargs.get("from_agent")
-            parent = self._recording.get(get_current_parent_id())
             if agent is not None and getattr(agent, "role", None):
                 attributes[semconv.GEN_AI_AGENT_NAME] = role_of(agent)
             scope = self._recording.start(
-                f"call-{uuid4()}", "llm_call_started", llm, parent, name, attributes
+                f"call-{uuid4()}", "llm_call_started", going.llm, parent, name, attributes
             )
             scope.held = True
             payload.defer(scope.span, semconv.GEN_AI_INPUT_MESSAGES, messages)
+            payload.called(scope.span, going.asks, agent=going.who)
         except Exception:  # noqa: BLE001 - recording never breaks the call
             self._log("recording a model call")
             return None
         return scope
 
-    def _answered(self, scope: Open, llm: Any, before: dict[str, int], answer: Any) -> None:
+
+@dataclass(slots=True, eq=False)
+class _Going:
+    """A model call that is going on; a `nested` one is part of another, which has been asked for."""
+
+    llm: Any = None
+    who: str = ""
+    asks: Any = None
+    nested: bool = False
+    scope: Open | None = None
+    before: dict[str, int] = field(default_factory=dict)
+    log: Callable[[str], None] = str
+
+    def ask(self) -> Answer | None:
+        """Return the recorded answer in a replay, None if the call is to run."""
+        if self.nested:
+            return None
+        return answers.ask_model(
+            str(getattr(self.llm, "model", "") or ""), self.who, self.asks, self.scope
+        )
+
+    def answered(self, answer: Any) -> None:
+        """Record what the model answered, and what it took."""
+        scope = self.scope
+        if scope is None:
+            return
         try:
             turn = scope.nearest_agent()
             if turn is not None:
                 turn.facts["last_output"] = answer
             if not scope.facts.get("answered"):
                 payload.defer(scope.span, semconv.GEN_AI_OUTPUT_MESSAGES, answer)
-                after = _counters(llm)
-                spent = {key: after[key] - before.get(key, 0) for key in after}
+                after = _counters(self.llm)
+                spent = {key: after[key] - self.before.get(key, 0) for key in after}
                 if any(spent.values()):
                     scope.span.set_attributes(usage(spent))
+            shown = scope.facts.get("shown", answer)
+            payload.answered(scope.span, shown, lambda: answers.exact_reply(answer, shown))
         except Exception:  # noqa: BLE001 - recording never breaks the call
-            self._log("recording a model's answer")
-
-
-def _ignore(_answer: Any) -> None:
-    """Take no note of an answer that is recorded elsewhere."""
+            self.log("recording a model's answer")
 
 
 def _counters(llm: Any) -> dict[str, int]:
