@@ -7,7 +7,8 @@ again, and publishes a claim that nobody verified.
     agenttrace run examples/research_team_crewai.py
     agenttrace run examples/research_team_crewai.py --llm http://127.0.0.1:11434/v1 --model NAME
 
-Without `--llm` a scripted model answers: no key, no network.
+Without `--llm` a scripted model answers: no key, no network. `agenttrace worker
+examples/research_team_crewai.py` runs the replays of this crew.
 """
 
 import argparse
@@ -29,6 +30,8 @@ os.environ.setdefault("CREWAI_STORAGE_DIR", tempfile.mkdtemp(prefix="agenttrace-
 
 from crewai import LLM, Agent, BaseLLM, Crew, Process, Task
 from crewai.tools import tool
+
+import agenttrace
 
 QUESTION = (
     "Did Northwind Robotics grow faster than its industry in 2024? Give its revenue growth in per "
@@ -218,6 +221,14 @@ def build_crew(model: Any, question: str = QUESTION) -> Crew:
         ),
         cache=False,
     )
+
+
+def scripted_crew() -> Crew:
+    """Return the team with the scripted model: what a worker runs again."""
+    return build_crew(ScriptedModel())
+
+
+agenttrace.replayable("research-team-crewai", scripted_crew)
 
 
 def main(argv: list[str] | None = None) -> int:

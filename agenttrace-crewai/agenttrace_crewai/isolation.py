@@ -45,7 +45,7 @@ _running = 0
 @contextmanager
 def isolated() -> Iterator[None]:
     """Within this, crews and flows that are made store in a folder that is thrown away."""
-    global _running  # noqa: PLW0603 - the environment and CrewAI's classes are the process's, too
+    global _running
     with _lock:
         _running += 1
         if _running == 1:

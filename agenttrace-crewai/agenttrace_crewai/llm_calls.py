@@ -137,9 +137,13 @@ class ModelCalls:
         return scope
 
 
+def _ignore(_doing: str) -> None:
+    """A nested call records nothing that could fail."""
+
+
 @dataclass(slots=True, eq=False)
 class _Going:
-    """A model call that is going on; a `nested` one is part of another, which has been asked for."""
+    """A model call that is going on; a `nested` one is part of another that has been asked for."""
 
     llm: Any = None
     who: str = ""
@@ -147,7 +151,7 @@ class _Going:
     nested: bool = False
     scope: Open | None = None
     before: dict[str, int] = field(default_factory=dict)
-    log: Callable[[str], None] = str
+    log: Callable[[str], None] = _ignore
 
     def ask(self) -> Answer | None:
         """Return the recorded answer in a replay, None if the call is to run."""

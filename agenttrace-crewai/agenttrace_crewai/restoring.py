@@ -20,7 +20,7 @@ Run = Callable[[], Any]
 
 
 def crew(made: Any, state: Any, recorded: Any) -> Run:
-    """Give a fresh crew the outputs of the tasks that were done; `state` is `recorded` as edited."""
+    """Give a fresh crew the outputs of the tasks that were done; `state` is `recorded`, edited."""
     if not isinstance(made, Crew):
         raise ReplayError(
             f"The recorded run was of a crew, and the replayable function made a "

@@ -1,7 +1,7 @@
 """Let a replay answer tools, and record those that a program calls itself, outside any agent.
 
-The tools that agents use send events, from which capture makes their spans. What runs the tool's own
-code is wrapped here, inside those.
+The tools that agents use send events, from which capture makes their spans. What runs the tool's
+own code is wrapped here, inside those.
 """
 
 from collections.abc import Callable

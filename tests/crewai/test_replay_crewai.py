@@ -1,18 +1,19 @@
-"""Crews and flows that are run again from a checkpoint, with models that read what they are told."""
+"""Crews and flows that are run again from a checkpoint: models that read what they are told."""
 
 import os
 import threading
 from pathlib import Path
 
 import pytest
-from crewai.flow.flow import Flow, start
+from crewai.flow import flow as flows
+from crewai.flow.flow import Flow
 from crewai.utilities.paths import db_storage_path
 
 from agenttrace.errors import EditError, ReplayCancelled, ReplayError, ReplayStopped
 from agenttrace.messages import find_checkpoints
 from agenttrace_crewai.capture import INSTRUMENTOR
 from agenttrace_crewai.executor import execute
-from support.crewai_apps import crew, task, use
+from support.crewai_apps import agent, crew, task, use
 from support.crewai_replays import (
     APPLICATIONS,
     GatherFlow,
@@ -24,7 +25,6 @@ from support.crewai_replays import (
     parallel,
     price,
     reader,
-    relay,
     shopper,
     structured,
 )
@@ -134,7 +134,7 @@ def test_a_tool_that_is_not_in_the_record_stops_the_replay(run) -> None:
     start = checkpoint(trace, "before buy")
     edit = edits(outputs__where="<Oslo>")
 
-    with pytest.raises(ReplayStopped, match="'price' of Buyer .* another input"):
+    with pytest.raises(ReplayStopped, match=r"'price' of Buyer .* another input"):
         execute(shopper, start, edit, replay_of(trace, start))
     assert counted["price"] == 0
 
@@ -200,7 +200,7 @@ def test_a_router_takes_another_branch_with_an_edited_state(run) -> None:
 
 def test_what_a_method_returned_can_be_edited(run) -> None:
     trace = ran(run, ReviewFlow)
-    start = checkpoint(trace, "before publish") if False else checkpoint(trace, "before rework")
+    start = checkpoint(trace, "before rework")
 
     answer = execute(ReviewFlow, start, edits(done__2__result="fine"), replay_of(trace, start))
 
@@ -277,7 +277,7 @@ def test_a_flow_that_persists_its_state_does_not_in_a_replay(run, tmp_path) -> N
 
     @persist(store)
     class Keeping(Flow):
-        @start()
+        @flows.start()
         def one(self) -> str:
             self.state["x"] = 1
             return "one"
@@ -330,7 +330,7 @@ def test_a_failing_tool_fails_in_the_replay_as_it_did(run) -> None:
 
 def test_a_tool_that_a_flow_runs_itself_is_answered_from_the_record(run) -> None:
     class Direct(Flow):
-        @start()
+        @flows.start()
         def go(self) -> str:
             return price.run(city="Rome")
 
@@ -423,9 +423,6 @@ def test_a_models_tool_calls_are_answered_as_it_made_them(run) -> None:
             return True
 
     def build():
-        worker = relay("Worker", tools=[price]) if False else None
-        from support.crewai_apps import agent
-
         worker = agent("Worker", llm=Native(str), tools=[price])
         return crew((worker, task("go", worker, name="go")))
 

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from support.crewai_apps import agent, crew, final, task, use
-
 from crewai import BaseLLM, Crew, Process
 from crewai.flow.flow import Flow, and_, listen, or_, router, start
 from crewai.tasks.conditional_task import ConditionalTask
 from crewai.tools import tool
 from pydantic import BaseModel
+
+from support.crewai_apps import agent, crew, final, task, use
 
 counted: Counter[str] = Counter()
 """Calls of models, by agent, and of tools, by name, since this was last cleared."""
