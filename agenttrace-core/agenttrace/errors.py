@@ -2,10 +2,13 @@
 
 AgentTraceError
   + InvalidPayload       bytes that are no OTLP, with what is wrong in them
+  + InvalidRules         a file of rules that is not one: which rule, which field, what is allowed
   + PluginError          a plugin broke its contract
   + TraceNotFound        no such trace in the store
   + SpanNotFound         no such span in that trace
+  + MessageNotFound      no such message in that trace
   + FailureNotFound      no such failure annotation in the store
+  + NotByHand            a finding that nobody added by hand cannot be deleted
   + StoreUnavailable     the database cannot be reached or written; try again later
   + SchemaError          the database's tables are not those this server works with
   + ServerError          an AgentTrace server cannot be started or reached
@@ -30,6 +33,10 @@ class InvalidPayload(AgentTraceError):
     """The bytes are not what their content type says."""
 
 
+class InvalidRules(AgentTraceError):
+    """A file of rules cannot be used; the message names the file, the rule and the field."""
+
+
 class PluginError(AgentTraceError):
     """A plugin broke its contract."""
 
@@ -42,8 +49,16 @@ class SpanNotFound(AgentTraceError):
     """No such span in that trace."""
 
 
+class MessageNotFound(AgentTraceError):
+    """No such message in that trace."""
+
+
 class FailureNotFound(AgentTraceError):
     """No such failure annotation in the store."""
+
+
+class NotByHand(AgentTraceError):
+    """A classifier's finding, which cannot be deleted but rejected."""
 
 
 class StoreUnavailable(AgentTraceError):

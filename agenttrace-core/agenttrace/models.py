@@ -185,7 +185,9 @@ class FailureAnnotation(msgspec.Struct, frozen=True, kw_only=True):
 
     `mode` is a MAST code such as `1.3`, or a name of the classifier's own taxonomy; `evidence` is
     a literal quote from the trace; `explanation` one sentence for a developer; `confidence` 0 to 1;
-    `decisive` marks the step that decided the failure.
+    `decisive` marks the step that decided the failure. `also_by` names other classifiers that found
+    the same in the same place. The rest is what people made of it: `review`, by whom and when (Unix
+    nanoseconds), their `comment`, and `found_mode`, the classifier's mode where they changed it.
     """
 
     annotation_id: str
@@ -204,6 +206,10 @@ class FailureAnnotation(msgspec.Struct, frozen=True, kw_only=True):
     decisive: bool = False
     review: Review = "proposed"
     reviewer: str | None = None
+    reviewed_at: int | None = None
+    comment: str = ""
+    found_mode: str | None = None
+    also_by: tuple[str, ...] = ()
 
 
 class Trace(msgspec.Struct, frozen=True, dict=True):

@@ -14,9 +14,10 @@ from fastapi import Depends, FastAPI, Request
 from starlette.middleware.gzip import GZipMiddleware
 
 from agenttrace.errors import AgentTraceError, ServerError
-from agenttrace.plugins import Plugins, load_plugins
+from agenttrace.plugins import Plugins
 from agenttrace_server import api, logs, problems
 from agenttrace_server.access import authorised
+from agenttrace_server.analyse import classifiers
 from agenttrace_server.analyse.supervisor import Supervisor
 from agenttrace_server.api import health
 from agenttrace_server.api.models import Problem
@@ -32,6 +33,7 @@ from agenttrace_server.receive.export import Exports
 from agenttrace_server.settings import Settings
 from agenttrace_server.store import Store
 from agenttrace_server.store.sql import open_store
+from agenttrace_server.yaml_rules import RuleFile
 
 __all__ = ["Analysis", "create_app", "identify", "serve"]
 
@@ -130,15 +132,17 @@ async def _running(
     app: FastAPI, settings: Settings, store: Store | None, analysis: Analysis | None
 ) -> AsyncIterator[None]:
     """Open what the app needs, and let go of it in the opposite order, exports first."""
-    plugins: Plugins = await anyio.to_thread.run_sync(load_plugins)
+    rules = RuleFile(settings.rule_file, required=settings.rules is not None)
+    plugins: Plugins = await anyio.to_thread.run_sync(classifiers.load, rules)
     opened: Store
     if store is not None:
         opened = store
     else:
         opened = await anyio.to_thread.run_sync(_store_of, settings)
+    await anyio.to_thread.run_sync(opened.show_from, settings.thresholds)
     ingest = Ingest(opened, plugins)
     live = Live(opened, app.state.metrics)
-    app.state.store, app.state.plugins = opened, plugins
+    app.state.store, app.state.plugins, app.state.rules = opened, plugins, rules
     app.state.live = live
     app.state.exports = Exports(ingest, opened, app.state.metrics, settings.max_body_bytes)
     if analysis is not None:

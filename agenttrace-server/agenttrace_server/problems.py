@@ -14,6 +14,8 @@ from agenttrace.errors import (
     CheckpointNotFound,
     FailureNotFound,
     InvalidPayload,
+    MessageNotFound,
+    NotByHand,
     SpanNotFound,
     StoreUnavailable,
     TraceNotFound,
@@ -27,8 +29,10 @@ RETRY_AFTER_SECONDS = 5
 _STATUS_OF: dict[type[AgentTraceError], int] = {
     TraceNotFound: 404,
     SpanNotFound: 404,
+    MessageNotFound: 404,
     FailureNotFound: 404,
     CheckpointNotFound: 404,
+    NotByHand: 409,
     InvalidPayload: 400,
     StoreUnavailable: 503,
 }

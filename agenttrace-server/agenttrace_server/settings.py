@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agenttrace.health import data_folder
+from agenttrace_server.shown import Thresholds, read_thresholds
 
 
 def _default_database() -> str:
@@ -39,6 +41,12 @@ class Settings(BaseSettings):
         None, gt=0, description="Traces that ended longer ago are deleted; without it none is"
     )
     root_path: str = Field("", description="URL path prefix when served behind a proxy")
+    confidence_threshold: str = Field(
+        "0.5", description="Findings below are shown on demand only; by mode: 0.5,1.3=0.7,2.4=0.9"
+    )
+    rules: Path | None = Field(
+        None, description="File of YAML rules; default: rules.yaml in the data folder, if there"
+    )
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod
@@ -51,6 +59,26 @@ class Settings(BaseSettings):
     def _not_empty(cls, value: SecretStr | None) -> SecretStr | None:
         # An empty variable is how compose files say "not set"; an empty key would let anyone in.
         return value if value and value.get_secret_value().strip() else None
+
+    @field_validator("confidence_threshold")
+    @classmethod
+    def _thresholds(cls, value: str) -> str:
+        return str(read_thresholds(value))
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _no_rules(cls, value: object) -> object:
+        return value or None
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The confidence from which on findings are shown."""
+        return read_thresholds(self.confidence_threshold)
+
+    @property
+    def rule_file(self) -> Path:
+        """The file of rules; the default one need not be there."""
+        return self.rules or data_folder() / "rules.yaml"
 
     @field_validator("root_path")
     @classmethod

@@ -49,7 +49,8 @@ class Project(Row, table=True):
 class Counter(Row, table=True):
     """A number that only grows: the last one given to a `body`, `message`, `rejected` or `cursor`.
 
-    `searchable` is the last body that the full-text index covers.
+    `searchable` is the last body that the full-text index covers. `thresholds` does not grow: it
+    stands for the confidence that the traces' counts of failures were made with.
     """
 
     __tablename__ = "counters"
@@ -212,6 +213,7 @@ class AnalysisRow(Row, table=True):
     trace_id: str = _key()
     graph: str = _text()
     owners: str = _text()
+    decisive: str = _text(server_default="[]")
 
 
 class AgentRow(Row, table=True):
@@ -328,6 +330,35 @@ class FailureRow(Row, table=True):
     review: str = _text()
     reviewer: str | None = _text(nullable=True)
     reviewed_at: int | None = _big(nullable=True)
+    comment: str = _text(server_default="")
+    found_mode: str | None = _text(nullable=True)
+    also_by: str = _text(server_default="[]")
+
+
+class JudgementRow(Row, table=True):
+    """What a model found in one transcript of a trace; the hash stands for all that it was told."""
+
+    __tablename__ = "judgements"
+    __table_args__ = (CLUSTERED,)
+    project_id: int = _project()
+    trace_id: str = _key()
+    transcript_hash: str = _key()
+    at: int = _big()
+    findings: str = _text()
+
+
+class JudgeCall(Row, table=True):
+    """One call of the judge's model and what it cost; it outlives the trace it was about."""
+
+    __tablename__ = "judge_calls"
+    __table_args__ = (Index("ix_judge_calls_at", "at"),)
+    project_id: int = _project()
+    call_id: str = _key()
+    at: int = _big()
+    model: str = _text()
+    tokens_in: int = _big()
+    tokens_out: int = _big()
+    cost_usd: float
 
 
 class ReplayRow(Row, table=True):

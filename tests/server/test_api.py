@@ -202,7 +202,7 @@ def test_a_review_outlives_the_next_analysis(client: TestClient) -> None:
 
     assert changed.status_code == 200
     assert (changed.json()["review"], changed.json()["reviewer"]) == ("rejected", "eve")
-    [again] = client.post(f"/api/traces/{trace_id}/classify").json()["items"]
+    [again] = client.post(f"/api/traces/{trace_id}/classify?all=true").json()["items"]
     assert (again["annotation_id"], again["review"]) == (failure["annotation_id"], "rejected")
 
 

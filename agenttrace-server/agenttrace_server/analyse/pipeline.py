@@ -11,8 +11,10 @@ from agenttrace.agents import find_agents
 from agenttrace.messages import find_checkpoints, find_messages
 from agenttrace.models import Agent, Checkpoint, Classifier, FailureAnnotation, Message, Trace
 from agenttrace.plugins import Plugins
+from agenttrace_server.analyse.decisive import find_suspects
 from agenttrace_server.analyse.graph import build_graph
-from agenttrace_server.store import Analysis
+from agenttrace_server.analyse.merging import merge
+from agenttrace_server.store import Analysis, Suspect
 
 log = logging.getLogger("agenttrace.analyse")
 
@@ -39,6 +41,9 @@ def analyse(trace: Trace, plugins: Plugins) -> Analysis:
     )
     trace = Trace(trace.trace_id, trace.spans, agents, messages, checkpoints)
     failures = find_failures(trace, plugins)
+    decisive: tuple[Suspect, ...] = _guarded(
+        "decisive steps", trace, lambda: find_suspects(trace, failures), ()
+    )
     graph = _guarded(
         "graph",
         trace,
@@ -53,11 +58,15 @@ def analyse(trace: Trace, plugins: Plugins) -> Analysis:
         failures=failures,
         graph=graph,
         owners=owners,
+        decisive=decisive,
     )
 
 
 def find_failures(trace: Trace, plugins: Plugins) -> tuple[FailureAnnotation, ...]:
-    """Return what every plugin's classifiers find, each annotation id once: the first one stays."""
+    """Return what every plugin's classifiers find, each annotation id once: the first one stays.
+
+    What several say of the same place is one finding that names them all.
+    """
     found: dict[str, FailureAnnotation] = {}
     for plugin, classifiers in plugins.each("agenttrace_classifiers"):
         try:
@@ -65,7 +74,7 @@ def find_failures(trace: Trace, plugins: Plugins) -> tuple[FailureAnnotation, ..
                 _ask(plugin, classifier, trace, plugins, found)
         except Exception:  # noqa: BLE001 - the list itself may be a generator that raises
             plugins.complain(plugin, "agenttrace_classifiers")
-    return tuple(found.values())
+    return merge(found.values())
 
 
 def _ask(

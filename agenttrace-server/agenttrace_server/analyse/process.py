@@ -7,15 +7,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 from agenttrace.errors import AgentTraceError, StoreUnavailable
-from agenttrace.plugins import Plugins, load_plugins
+from agenttrace.plugins import Plugins
 from agenttrace_server import logs
+from agenttrace_server.analyse import classifiers
 from agenttrace_server.analyse.expiry import expire
 from agenttrace_server.analyse.pipeline import analyse
+from agenttrace_server.shown import read_thresholds
 from agenttrace_server.store import Claimed, Size, Store
 from agenttrace_server.store.sql import open_store
+from agenttrace_server.yaml_rules import RuleFile
 
 log = logging.getLogger("agenttrace.analyse")
 
@@ -126,8 +130,9 @@ def main(pipe: BinaryIO) -> None:
     if not first:
         return
     told = json.loads(first)
-    store = _open(lambda: open_store(told["database_url"]), pipe)
-    plugins = load_plugins()
+    thresholds = read_thresholds(told["confidence_threshold"])
+    store = _open(lambda: open_store(told["database_url"], thresholds=thresholds), pipe)
+    plugins = classifiers.load(RuleFile(Path(told["rules"]), told["rules_required"]))
     # Apart, so that a trace that takes minutes holds up nobody.
     loops = [Loop(store, plugins, told["quiet_seconds"], size) for size in SIZES]
     stopped = threading.Event()

@@ -103,6 +103,9 @@ class Supervisor:
             "database_url": self._settings.database_url,
             "quiet_seconds": self._settings.quiet_seconds,
             "keep_days": self._settings.keep_days,
+            "confidence_threshold": self._settings.confidence_threshold,
+            "rules": str(self._settings.rule_file),
+            "rules_required": self._settings.rules is not None,
         }
         self._write(process.stdin, json.dumps(first).encode() + b"\n")
         if os.name == "posix":

@@ -5,7 +5,9 @@ from fastapi import APIRouter, Depends
 from agenttrace_server.access import authorised
 from agenttrace_server.api import (
     agents,
+    agreement,
     checkpoints,
+    decisive,
     export,
     failures,
     graph,
@@ -31,6 +33,8 @@ for _module in (
     messages,
     graph,
     failures,
+    decisive,
+    agreement,
     checkpoints,
     export,
     stats,

@@ -7,6 +7,7 @@ from fastapi import Depends, Path, Query, Request
 from agenttrace.errors import TraceNotFound
 from agenttrace_server.api.models import Problem
 from agenttrace_server.problems import MEDIA_TYPE
+from agenttrace_server.shown import Thresholds
 from agenttrace_server.store import Store, TraceSummary
 
 MAX_OFFSET = 2**31 - 1
@@ -24,12 +25,20 @@ def _store(request: Request) -> Store:
 StoreOf = Annotated[Store, Depends(_store)]
 
 
+def _thresholds(request: Request) -> Thresholds:
+    return cast(Thresholds, request.app.state.settings.thresholds)
+
+
+ThresholdsOf = Annotated[Thresholds, Depends(_thresholds)]
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI responses for these statuses, and for those every API route may answer."""
     meanings = {
         401: "The API key is missing or wrong",
         403: "Another origin's page, or a host name that is not this server's",
         404: "There is no such thing",
+        409: "That cannot be done to this one; `detail` says why",
         422: "A parameter is not valid; `errors` says which and why",
         503: "The database is away; try again after `Retry-After` seconds",
     }

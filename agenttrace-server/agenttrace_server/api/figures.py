@@ -39,12 +39,13 @@ class AgentStats(Model):
 
 
 class ModelStats(Model):
-    """What one model was called for in all traces."""
+    """What one model was called for in all traces; `failures` are those of its traces."""
 
     model: str
     traces: int
     calls: int
     errors: int
+    failures: int
     tokens_in: int
     tokens_out: int
     cost_usd: float | None
@@ -75,17 +76,40 @@ class ServiceStats(Model):
 
 
 class FailureStats(Model):
-    """How often one kind of failure was found, those that people rejected left out."""
+    """How often one kind of failure was found and is shown; so many of those were confirmed."""
 
     mode: str
     category: str
     subcategory: str
     count: int
     traces: int
+    confirmed: int
+
+
+class FailurePoint(Model):
+    """How often one kind of failure was found in traces that started from `time` on."""
+
+    time: str
+    mode: str
+    subcategory: str
+    count: int
+
+
+class FailureShare(Model):
+    """How often one kind of failure was found with one agent, framework or model."""
+
+    name: str
+    mode: str
+    subcategory: str
+    count: int
 
 
 class Stats(Model):
-    """Figures over traces; tokens and cost are those of leaf LLM spans, counted once."""
+    """Figures over traces; tokens and cost are those of leaf LLM spans, counted once.
+
+    Failures are those that are shown: sure enough, or confirmed. With a framework or a model they
+    are those of the traces it had a part in.
+    """
 
     traces: int
     running: int
@@ -104,3 +128,7 @@ class Stats(Model):
     frameworks: list[FrameworkStats]
     services: list[ServiceStats]
     failure_modes: list[FailureStats]
+    failures_over_time: list[FailurePoint]
+    failures_by_agent: list[FailureShare]
+    failures_by_framework: list[FailureShare]
+    failures_by_model: list[FailureShare]

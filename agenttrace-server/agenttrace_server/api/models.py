@@ -4,7 +4,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agenttrace.models import Kind, MessageType, Provenance, Review, Severity, SpanStatus
+from agenttrace.models import Kind, MessageType, Provenance, SpanStatus
 from agenttrace_server.store import SortKey, TraceStatus
 
 __all__ = ["SortKey", "TraceStatus"]
@@ -268,36 +268,6 @@ class Graph(Model):
     nodes: list[GraphNode]
     edges: list[GraphEdge]
     metrics: GraphMetrics
-
-
-class Failure(Model):
-    """One thing that went wrong, pinned to where it did; `evidence` is a quote from the trace."""
-
-    annotation_id: str
-    trace_id: str
-    mode: str
-    category: str
-    subcategory: str
-    classifier: str
-    span_id: str | None
-    message_id: str | None
-    agent: str | None
-    severity: Severity
-    confidence: float
-    evidence: str
-    explanation: str
-    decisive: bool
-    review: Review
-    reviewer: str | None
-
-
-class ReviewChange(BaseModel):
-    """What a person decided about a failure."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    review: Review
-    reviewer: str | None = Field(None, max_length=200)
 
 
 class Checkpoint(Model):

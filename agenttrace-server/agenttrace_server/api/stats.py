@@ -20,5 +20,12 @@ def get_stats(
     """Return figures over the traces that started in the given time."""
     figures = store.stats(since, until)
     points = [{"time": rfc3339(point["start_ns"]), **point} for point in figures["over_time"]]
-    bucket_seconds = figures["bucket_ns"] / 1e9
-    return Stats.model_validate(figures | {"over_time": points, "bucket_seconds": bucket_seconds})
+    failures = [
+        {"time": rfc3339(point["start_ns"]), **point} for point in figures["failures_over_time"]
+    ]
+    changed = {
+        "over_time": points,
+        "failures_over_time": failures,
+        "bucket_seconds": figures["bucket_ns"] / 1e9,
+    }
+    return Stats.model_validate(figures | changed)

@@ -8,8 +8,17 @@ from fastapi import APIRouter, Query, Request
 from agenttrace.errors import TraceNotFound
 from agenttrace_server.analyse.pipeline import analyse
 from agenttrace_server.api import failures
-from agenttrace_server.api.asked import MAX_OFFSET, StoreOf, TraceId, clean_id, found, problems
-from agenttrace_server.api.models import Failure, Listing, TraceSummary
+from agenttrace_server.api.asked import (
+    MAX_OFFSET,
+    StoreOf,
+    ThresholdsOf,
+    TraceId,
+    clean_id,
+    found,
+    problems,
+)
+from agenttrace_server.api.findings import FailureList
+from agenttrace_server.api.models import Listing, TraceSummary
 from agenttrace_server.api.times import TimeNs, milliseconds, rfc3339
 from agenttrace_server.store import Claimed, SortKey, TraceQuery, TraceStatus
 from agenttrace_server.store import TraceSummary as Stored
@@ -87,15 +96,26 @@ def delete_trace(store: StoreOf, trace_id: TraceId) -> None:
 
 
 @router.post("/traces/{trace_id}/classify", operation_id="classifyTrace", responses=problems(404))
-def classify_trace(request: Request, store: StoreOf, trace_id: TraceId) -> Listing[Failure]:
-    """Analyse a trace again, now, with the plugins this server has; return the failures found."""
+def classify_trace(
+    request: Request,
+    store: StoreOf,
+    thresholds: ThresholdsOf,
+    trace_id: TraceId,
+    everything: Annotated[
+        bool, Query(alias="all", description="Return those that are not sure too")
+    ] = False,
+) -> FailureList:
+    """Analyse a trace again, now, with the plugins this server has; return the failures found.
+
+    What people decided about failures stays.
+    """
     summary = found(store, trace_id)
     trace = store.trace(summary.trace_id)
     if trace is None:
         raise TraceNotFound(f"There is no trace {trace_id!r}")
     analysis = analyse(trace, request.app.state.plugins)
     store.save(Claimed(summary.trace_id, summary.version), analysis)
-    return failures.listing(store, summary.trace_id)
+    return failures.listing(store, thresholds, summary.trace_id, everything)
 
 
 def show(summary: Stored) -> TraceSummary:

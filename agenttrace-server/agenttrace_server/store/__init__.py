@@ -11,11 +11,13 @@ from agenttrace.models import (
     FailureAnnotation,
     Message,
     Review,
+    Severity,
     Span,
     SpanEvent,
     Trace,
 )
 from agenttrace_server.rejected import Rejected as Rejected
+from agenttrace_server.shown import Thresholds
 from agenttrace_server.store.replays import Replays
 
 SpanKey = tuple[str, str]
@@ -86,10 +88,65 @@ class Page(msgspec.Struct, frozen=True):
     limit: int
 
 
+BY_HAND = "person"
+"""The classifier of findings that people added."""
+
+
+class Correction(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person changes about a finding beside their verdict; None leaves it as it is."""
+
+    comment: str | None = None
+    mode: str | None = None
+    category: str | None = None
+    subcategory: str | None = None
+    severity: Severity | None = None
+    decisive: bool | None = None
+
+
+class Suspect(msgspec.Struct, frozen=True, kw_only=True):
+    """A step a failed run may have gone wrong at; `score` is its share of the likelihood, 0 to 1.
+
+    `quote` is how what was said there begins.
+    """
+
+    agent: str
+    span_id: str | None = None
+    message_id: str | None = None
+    score: float = 0.0
+    reasons: tuple[str, ...] = ()
+    quote: str = ""
+
+
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+    """What people made of one classifier's findings of one mode.
+
+    `corrected` were something else than the classifier said; `missed` people added by hand.
+    """
+
+    mode: str
+    category: str
+    subcategory: str
+    classifier: str
+    confirmed: int = 0
+    rejected: int = 0
+    corrected: int = 0
+    missed: int = 0
+
+
+class JudgeUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What the judge's model was called for."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float = 0.0
+
+
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     """What was derived from one trace at one version of it; replaces what was derived before.
 
-    `owners` maps span ids to the agent whose work the span is.
+    `owners` maps span ids to the agent whose work the span is; `decisive` ranks the steps that may
+    have decided a failure, the likeliest first.
     """
 
     agents: tuple[Agent, ...] = ()
@@ -98,6 +155,7 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     failures: tuple[FailureAnnotation, ...] = ()
     graph: dict[str, Any] = {}
     owners: dict[str, str] = {}
+    decisive: tuple[Suspect, ...] = ()
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -200,11 +258,50 @@ class Store(Protocol):
     def graph(self, trace_id: str) -> dict[str, Any] | None:
         """Return the agent graph stored by the last analysis, or None before the first."""
 
-    def review(self, annotation_id: str, review: Review, reviewer: str | None) -> FailureAnnotation:
+    def suspects(self, trace_id: str) -> tuple[Suspect, ...]:
+        """Return the steps that may have decided the trace's failure, the likeliest first."""
+
+    def review(
+        self,
+        annotation_id: str,
+        review: Review | None,
+        reviewer: str | None,
+        correction: Correction = Correction(),
+    ) -> FailureAnnotation:
         """Keep what a person decided about a failure; later analyses do not undo it.
 
-        Raises `FailureNotFound`.
+        None leaves the verdict, but a corrected mode confirms. Raises `FailureNotFound`.
         """
+
+    def add_failure(self, failure: FailureAnnotation) -> FailureAnnotation:
+        """Store a finding made by hand, of a trace that is there; later analyses keep it."""
+
+    def remove_failure(self, annotation_id: str) -> None:
+        """Delete a finding made by hand. Raises `FailureNotFound`, or `NotByHand`."""
+
+    def show_from(self, thresholds: Thresholds) -> None:
+        """Count and filter by these thresholds from now on, traces stored before included."""
+
+    def agreement(self) -> list[Agreement]:
+        """Return what people made of the findings, by mode and classifier."""
+
+    def reviewed(self, after: str = "", limit: int = 100) -> list[str]:
+        """Return ids of traces with a finding that people decided on, those after `after`."""
+
+    def judgement(self, trace_id: str, transcript_hash: str) -> str | None:
+        """Return what `keep_judgement` was given for this transcript, or None."""
+
+    def keep_judgement(self, trace_id: str, transcript_hash: str, findings: str) -> None:
+        """Keep a judge's findings (JSON) in place of those of other transcripts of the trace."""
+
+    def judge_called(self, model: str, tokens_in: int, tokens_out: int, cost_usd: float) -> None:
+        """Keep what a call of the judge's model cost."""
+
+    def judge_use(self, since_ns: int = 0) -> JudgeUse:
+        """Return what the judge's model was called for since then."""
+
+    def look_again(self, trace_id: str) -> None:
+        """Have a trace analysed once more."""
 
     def delete(self, trace_id: str) -> bool:
         """Delete all of a trace; return whether there was one."""

@@ -5,21 +5,19 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
 
-from agenttrace.errors import FailureNotFound
-from agenttrace.models import FailureAnnotation, Message, Review
-from agenttrace_server.store import Analysis, Change, Claimed, Size
+from agenttrace.models import Message
+from agenttrace_server.shown import EVERYTHING, Thresholds
+from agenttrace_server.store import Analysis, Change, Claimed, Size, findings
 from agenttrace_server.store.counting import leaves
 from agenttrace_server.store.dialect import Dialect
-from agenttrace_server.store.read import failure
 from agenttrace_server.store.rows import encode
 from agenttrace_server.store.search import Search
 from agenttrace_server.tables import (
     AgentRow,
     AnalysisRow,
     CheckpointRow,
-    FailureRow,
     MessageRow,
     SpanRow,
     TraceModel,
@@ -29,7 +27,7 @@ from agenttrace_server.tables import (
 
 TRACES, SPANS, MODELS, ANALYSES = map(table, (TraceRow, SpanRow, TraceModel, AnalysisRow))
 AGENTS, MESSAGES = table(AgentRow), table(MessageRow)
-CHECKPOINTS, FAILURES = table(CheckpointRow), table(FailureRow)
+CHECKPOINTS = table(CheckpointRow)
 
 _SECOND = 1_000_000_000
 LEASE_NS = 10 * _SECOND
@@ -153,6 +151,7 @@ def save(
     claimed: Claimed,
     analysis: Analysis,
     used: tuple[int, list[tuple[Any, ...]]],
+    thresholds: Thresholds = EVERYTHING,
 ) -> None:
     """Replace what was derived from a trace; `used` is what `usage` returned.
 
@@ -181,11 +180,11 @@ def save(
         _checkpoint_rows(project_id, claimed, analysis),
     )
     _save_messages(tx, dialect, search, project_id, trace_id, analysis.messages)
-    _save_failures(tx, dialect, project_id, trace_id, analysis.failures)
+    findings.save(tx, dialect, project_id, trace_id, analysis.failures)
     values: dict[str, Any] = {
         "agents": encode(list(dict.fromkeys(agent.name for agent in analysis.agents))),
         "message_count": len({message.message_id for message in analysis.messages}),
-        "failure_count": _failure_count(tx, project_id, trace_id),
+        "failure_count": findings.count(tx, project_id, trace_id, thresholds),
         "analysed_version": min(claimed.version, state.version),
         "claimed_until": 0,
         "dirty_since": time.time_ns(),
@@ -219,7 +218,13 @@ def _replace(
 
 
 def _analysis_row(project_id: int, claimed: Claimed, analysis: Analysis) -> tuple[Any, ...]:
-    return (project_id, claimed.trace_id, encode(analysis.graph), encode(analysis.owners))
+    return (
+        project_id,
+        claimed.trace_id,
+        encode(analysis.graph),
+        encode(analysis.owners),
+        encode(analysis.decisive),
+    )
 
 
 def _agent_rows(project_id: int, claimed: Claimed, analysis: Analysis) -> list[tuple[Any, ...]]:
@@ -315,87 +320,6 @@ def _message_row(project_id: int, trace_id: str, message: Message) -> tuple[Any,
         message.provenance,
         message.confidence,
     )
-
-
-def _save_failures(
-    tx: Connection,
-    dialect: Dialect,
-    project_id: int,
-    trace_id: str,
-    failures: Iterable[FailureAnnotation],
-) -> None:
-    """Replace what nobody reviewed; what a person confirmed or rejected stays in any case."""
-    of_trace = and_(FAILURES.c.project_id == project_id, FAILURES.c.trace_id == trace_id)
-    tx.execute(delete(FAILURES).where(of_trace, FAILURES.c.reviewed_at.is_(None)))
-    rows = [
-        (
-            project_id,
-            trace_id,
-            found.annotation_id,
-            found.mode,
-            found.category,
-            found.subcategory,
-            found.classifier,
-            found.span_id,
-            found.message_id,
-            found.agent,
-            found.severity,
-            found.confidence,
-            found.evidence,
-            found.explanation,
-            int(found.decisive),
-            found.review,
-            found.reviewer,
-            None,
-        )
-        for found in failures
-    ]
-    dialect.add(tx, FAILURES, rows)
-
-
-def _failure_count(tx: Connection, project_id: int, trace_id: str) -> int:
-    return tx.execute(
-        select(func.count()).where(
-            FAILURES.c.project_id == project_id,
-            FAILURES.c.trace_id == trace_id,
-            FAILURES.c.review != "rejected",
-        )
-    ).scalar_one()
-
-
-def review(
-    tx: Connection,
-    dialect: Dialect,
-    project_id: int,
-    annotation_id: str,
-    verdict: Review,
-    reviewer: str | None,
-) -> FailureAnnotation:
-    """Keep what a person decided about a failure; raises `FailureNotFound`."""
-    this = and_(FAILURES.c.project_id == project_id, FAILURES.c.annotation_id == annotation_id)
-    changed = tx.execute(
-        update(FAILURES)
-        .where(this)
-        .values(
-            review=verdict,
-            reviewer=reviewer,
-            # Taken back to "proposed", a failure is the classifier's again.
-            reviewed_at=None if verdict == "proposed" else time.time_ns(),
-        )
-    )
-    if not changed.rowcount:
-        raise FailureNotFound(f"No failure annotation {annotation_id!r} in the store")
-    row = tx.execute(select(FAILURES).where(this)).first()
-    assert row is not None
-    tx.execute(
-        update(TRACES)
-        .where(TRACES.c.project_id == project_id, TRACES.c.trace_id == row.trace_id)
-        .values(
-            failure_count=_failure_count(tx, project_id, row.trace_id),
-            cursor=dialect.take(tx, "cursor", 1),
-        )
-    )
-    return failure(row)
 
 
 def changes(connection: Connection, project_id: int, after: int, limit: int) -> list[Change]:

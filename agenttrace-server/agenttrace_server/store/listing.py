@@ -5,7 +5,9 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
+from agenttrace_server.shown import EVERYTHING, Thresholds
 from agenttrace_server.store import Page, SortKey, TraceQuery, TraceSummary
+from agenttrace_server.store.findings import shown
 from agenttrace_server.store.search import Search
 from agenttrace_server.tables import AgentRow, FailureRow, TraceFacet, TraceRow, table
 
@@ -22,9 +24,15 @@ _SORTS: dict[SortKey, ColumnElement[Any]] = {
 }
 
 
-def page(connection: Connection, project_id: int, search: Search, query: TraceQuery) -> Page:
-    """Return one page of traces."""
-    conditions = _conditions(connection, project_id, search, query)
+def page(
+    connection: Connection,
+    project_id: int,
+    search: Search,
+    query: TraceQuery,
+    thresholds: Thresholds = EVERYTHING,
+) -> Page:
+    """Return one page of traces; `failure` means those that are shown."""
+    conditions = _conditions(connection, project_id, search, query, thresholds)
     total = connection.execute(
         select(func.count()).select_from(TRACES).where(*conditions)
     ).scalar_one()
@@ -75,7 +83,11 @@ def summary(row: Row[Any]) -> TraceSummary:
 
 
 def _conditions(
-    connection: Connection, project_id: int, search: Search, query: TraceQuery
+    connection: Connection,
+    project_id: int,
+    search: Search,
+    query: TraceQuery,
+    thresholds: Thresholds,
 ) -> list[ColumnElement[bool]]:
     conditions = [TRACES.c.project_id == project_id]
     if query.service is not None:
@@ -91,7 +103,7 @@ def _conditions(
         kinds = (FAILURES.c.mode, FAILURES.c.category, FAILURES.c.subcategory)
         failed = and_(
             FAILURES.c.project_id == project_id,
-            FAILURES.c.review != "rejected",
+            shown(thresholds),
             or_(*(kind == query.failure for kind in kinds)),
         )
         conditions.append(TRACES.c.trace_id.in_(select(FAILURES.c.trace_id).where(failed)))

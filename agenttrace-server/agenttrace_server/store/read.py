@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Connection, Row, Select, and_, case, func, select
 
 from agenttrace.models import Agent, Checkpoint, FailureAnnotation, Message, Scope, Span, Trace
-from agenttrace_server.store import SpanColumns
+from agenttrace_server.store import SpanColumns, Suspect
 from agenttrace_server.store.rows import decode_scope, row_span
 from agenttrace_server.tables import (
     AgentRow,
@@ -177,7 +177,20 @@ def failure(row: Row[Any]) -> FailureAnnotation:
         decisive=bool(row.decisive),
         review=row.review,
         reviewer=row.reviewer,
+        reviewed_at=row.reviewed_at,
+        comment=row.comment,
+        found_mode=row.found_mode,
+        also_by=tuple(msgspec.json.decode(row.also_by)),
     )
+
+
+def suspects(connection: Connection, project_id: int, trace_id: str) -> tuple[Suspect, ...]:
+    """Return the steps that may have decided the trace's failure, the likeliest first."""
+    query = select(ANALYSES.c.decisive).where(
+        ANALYSES.c.project_id == project_id, ANALYSES.c.trace_id == trace_id
+    )
+    text = connection.execute(query).scalar()
+    return () if text is None else msgspec.json.decode(text, type=tuple[Suspect, ...])
 
 
 def graph(connection: Connection, project_id: int, trace_id: str) -> dict[str, Any] | None:

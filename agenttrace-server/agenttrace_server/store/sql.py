@@ -17,20 +17,27 @@ from agenttrace.models import (
     SpanEvent,
     Trace,
 )
+from agenttrace_server.shown import EVERYTHING, Thresholds
 from agenttrace_server.store import (
+    Agreement,
     Analysis,
     Change,
     Claimed,
+    Correction,
+    JudgeUse,
     Page,
     Pool,
     Rejected,
     Size,
     SpanColumns,
     SpanKey,
+    Suspect,
     TraceQuery,
     TraceSummary,
     derive,
     expire,
+    findings,
+    judging,
     listing,
     read,
     remove,
@@ -64,17 +71,22 @@ INDEX_SECONDS = 0.1
 
 
 def open_store(
-    database_url: str, *, read_url: str | None = None, project_id: int = 1
+    database_url: str,
+    *,
+    read_url: str | None = None,
+    project_id: int = 1,
+    thresholds: Thresholds = EVERYTHING,
 ) -> "SqlStore":
     """Open the store of a database URL, making or migrating its tables first.
 
+    Findings below the thresholds are neither counted nor filtered by; `show_from` changes them.
     `read_url` names a replica that answers queries. Raises `StoreUnavailable` where the database
     cannot be reached, `SchemaError` where its tables are newer than this server.
     """
     database = Database(database_url, read_url)
     try:
         schema.prepare(database)
-        return SqlStore(database, project_id)
+        return SqlStore(database, project_id, thresholds)
     except BaseException:
         database.close()
         raise
@@ -83,8 +95,11 @@ def open_store(
 class SqlStore:
     """The `Store` of one project in one database."""
 
-    def __init__(self, database: Database, project_id: int = 1) -> None:
+    def __init__(
+        self, database: Database, project_id: int = 1, thresholds: Thresholds = EVERYTHING
+    ) -> None:
         self._database = database
+        self._thresholds = thresholds
         self._project_id = project_id
         self._notices: Notices | None = None
         self._dialect: Dialect
@@ -134,7 +149,7 @@ class SqlStore:
         if query.q:
             self._index_backlog()
         with self._database.query() as connection:
-            return listing.page(connection, self._project_id, self._search, query)
+            return listing.page(connection, self._project_id, self._search, query, self._thresholds)
 
     def columns(self, trace_id: str) -> SpanColumns | None:
         """Return the skeleton of every span of the trace, or None if there is no such trace."""
@@ -171,12 +186,85 @@ class SqlStore:
         with self._database.query() as connection:
             return read.graph(connection, self._project_id, trace_id)
 
-    def review(self, annotation_id: str, review: Review, reviewer: str | None) -> FailureAnnotation:
+    def suspects(self, trace_id: str) -> tuple[Suspect, ...]:
+        """Return the steps that may have decided the trace's failure, the likeliest first."""
+        with self._database.read() as connection:
+            return read.suspects(connection, self._project_id, trace_id)
+
+    def review(
+        self,
+        annotation_id: str,
+        review: Review | None,
+        reviewer: str | None,
+        correction: Correction = Correction(),
+    ) -> FailureAnnotation:
         """Keep what a person decided about a failure; raises `FailureNotFound`."""
         with self._database.write() as tx:
-            return derive.review(
-                tx, self._dialect, self._project_id, annotation_id, review, reviewer
+            return findings.review(
+                tx,
+                self._dialect,
+                self._project_id,
+                annotation_id,
+                review,
+                reviewer and scrubbed(reviewer),
+                scrubbed(correction),
+                self._thresholds,
             )
+
+    def add_failure(self, failure: FailureAnnotation) -> FailureAnnotation:
+        """Store a finding made by hand, of a trace that is there; later analyses keep it."""
+        with self._database.write() as tx:
+            return findings.add(
+                tx, self._dialect, self._project_id, scrubbed(failure), self._thresholds
+            )
+
+    def remove_failure(self, annotation_id: str) -> None:
+        """Delete a finding made by hand. Raises `FailureNotFound`, or `NotByHand`."""
+        with self._database.write() as tx:
+            findings.remove(tx, self._dialect, self._project_id, annotation_id, self._thresholds)
+
+    def show_from(self, thresholds: Thresholds) -> None:
+        """Count and filter by these thresholds from now on, traces stored before included."""
+        self._thresholds = thresholds
+        with self._database.write() as tx:
+            findings.recount(tx, self._dialect, self._project_id, thresholds)
+
+    def agreement(self) -> list[Agreement]:
+        """Return what people made of the findings, by mode and classifier."""
+        with self._database.read() as connection:
+            return judging.agreement(connection, self._project_id)
+
+    def reviewed(self, after: str = "", limit: int = 100) -> list[str]:
+        """Return ids of traces with a finding that people decided on, those after `after`."""
+        with self._database.read() as connection:
+            return judging.reviewed(connection, self._project_id, after, limit)
+
+    def judgement(self, trace_id: str, transcript_hash: str) -> str | None:
+        """Return what `keep_judgement` was given for this transcript, or None."""
+        with self._database.read() as connection:
+            return judging.judgement(connection, self._project_id, trace_id, transcript_hash)
+
+    def keep_judgement(self, trace_id: str, transcript_hash: str, findings: str) -> None:
+        """Keep a judge's findings (JSON) in place of those of other transcripts of the trace."""
+        with self._database.write() as tx:
+            judging.keep(tx, self._dialect, self._project_id, trace_id, transcript_hash, findings)
+
+    def judge_called(self, model: str, tokens_in: int, tokens_out: int, cost_usd: float) -> None:
+        """Keep what a call of the judge's model cost."""
+        with self._database.write() as tx:
+            judging.called(
+                tx, self._dialect, self._project_id, model, tokens_in, tokens_out, cost_usd
+            )
+
+    def judge_use(self, since_ns: int = 0) -> JudgeUse:
+        """Return what the judge's model was called for since then."""
+        with self._database.read() as connection:
+            return judging.use(connection, self._project_id, since_ns)
+
+    def look_again(self, trace_id: str) -> None:
+        """Have a trace analysed once more."""
+        with self._database.write() as tx:
+            judging.look_again(tx, self._project_id, trace_id)
 
     def delete(self, trace_id: str) -> bool:
         """Delete all of a trace; return whether there was one."""
@@ -239,7 +327,16 @@ class SqlStore:
         with self._database.read() as connection:
             used = derive.usage(connection, self._project_id, claimed.trace_id)
         with self._database.write() as tx:
-            derive.save(tx, self._dialect, self._search, self._project_id, claimed, analysis, used)
+            derive.save(
+                tx,
+                self._dialect,
+                self._search,
+                self._project_id,
+                claimed,
+                analysis,
+                used,
+                self._thresholds,
+            )
 
     def changes(self, after: int, limit: int = 1000) -> list[Change]:
         """Return what changed since cursor `after`, oldest first."""
@@ -267,7 +364,9 @@ class SqlStore:
     def stats(self, since_ns: int | None, until_ns: int | None) -> dict[str, Any]:
         """Return figures of the traces that started in [since, until): see `statistics.stats`."""
         with self._database.query() as connection:
-            return statistics.stats(connection, self._project_id, since_ns, until_ns)
+            return statistics.stats(
+                connection, self._project_id, since_ns, until_ns, self._thresholds
+            )
 
     def keep_events(self, events: Mapping[SpanKey, Sequence[SpanEvent]]) -> None:
         """Keep events that came before their spans; they are kept for a day."""

@@ -4,9 +4,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
+from agenttrace_server.shown import EVERYTHING, Thresholds
+from agenttrace_server.store import failure_statistics
 from agenttrace_server.tables import (
     AgentRow,
-    FailureRow,
     TraceFacet,
     TraceModel,
     TraceRow,
@@ -14,12 +15,12 @@ from agenttrace_server.tables import (
 )
 
 TRACES, AGENTS, MODELS = table(TraceRow), table(AgentRow), table(TraceModel)
-FACETS, FAILURES = table(TraceFacet), table(FailureRow)
+FACETS = table(TraceFacet)
 
 BUCKETS = 60
 """At most so many points over time."""
 MOST = 100
-"""At most so many agents, models, services, failure modes, the most frequent ones."""
+"""At most so many agents, models, services, the most frequent ones."""
 _WIDTHS = [
     seconds * 1_000_000_000
     for seconds in (60, 300, 900, 3600, 4 * 3600, 24 * 3600, 7 * 24 * 3600, 30 * 24 * 3600)
@@ -27,12 +28,17 @@ _WIDTHS = [
 
 
 def stats(
-    connection: Connection, project_id: int, since_ns: int | None, until_ns: int | None
+    connection: Connection,
+    project_id: int,
+    since_ns: int | None,
+    until_ns: int | None,
+    thresholds: Thresholds = EVERYTHING,
 ) -> dict[str, Any]:
     """Return the figures of the traces that started in the span of time.
 
     Latencies are milliseconds of traces that are not running; tokens and cost are those of leaf
-    LLM spans; agents, models and failures are those found by the last analysis of each trace.
+    LLM spans; agents, models and failures are those found by the last analysis of each trace, of
+    failures those that are shown.
     """
     c = TRACES.c
     where: list[ColumnElement[bool]] = [c.project_id == project_id]
@@ -81,11 +87,11 @@ def stats(
         "latency_ms": _latency(connection, where),
         "bucket_ns": width,
         "over_time": _over_time(connection, where, width),
-        "agents": _agents(connection, where),
-        "models": _models(connection, where),
+        "agents": _agents(connection, where, thresholds),
+        "models": _models(connection, where, thresholds),
         "frameworks": _facets(connection, where, "framework"),
         "services": _facets(connection, where, "service"),
-        "failure_modes": _failure_modes(connection, where),
+        **failure_statistics.figures(connection, where, thresholds, width),
     }
 
 
@@ -135,9 +141,11 @@ def _over_time(
     ]
 
 
-def _agents(connection: Connection, where: list[ColumnElement[bool]]) -> list[dict[str, Any]]:
+def _agents(
+    connection: Connection, where: list[ColumnElement[bool]], thresholds: Thresholds
+) -> list[dict[str, Any]]:
     a = AGENTS.c
-    failures = _failures_per(connection, where, FAILURES.c.agent)
+    failures = failure_statistics.per_agent(connection, where, thresholds)
     rows = connection.execute(
         select(
             a.name,
@@ -159,8 +167,11 @@ def _agents(connection: Connection, where: list[ColumnElement[bool]]) -> list[di
     ]
 
 
-def _models(connection: Connection, where: list[ColumnElement[bool]]) -> list[dict[str, Any]]:
+def _models(
+    connection: Connection, where: list[ColumnElement[bool]], thresholds: Thresholds
+) -> list[dict[str, Any]]:
     m = MODELS.c
+    failures = failure_statistics.per_model(connection, where, thresholds)
     rows = connection.execute(
         select(
             m.model,
@@ -177,7 +188,10 @@ def _models(connection: Connection, where: list[ColumnElement[bool]]) -> list[di
         .order_by(func.sum(m.calls).desc(), m.model)
         .limit(MOST)
     )
-    return [{"model": row.model, **_figures(row)} for row in rows]
+    return [
+        {"model": row.model, **_figures(row), "failures": failures.get(row.model, 0)}
+        for row in rows
+    ]
 
 
 def _facets(
@@ -201,36 +215,6 @@ def _facets(
         .limit(MOST)
     )
     return [{facet: row.value, **_figures(row)} for row in rows]
-
-
-def _failure_modes(
-    connection: Connection, where: list[ColumnElement[bool]]
-) -> list[dict[str, Any]]:
-    f = FAILURES.c
-    kind = (f.mode, f.category, f.subcategory)
-    rows = connection.execute(
-        select(
-            *kind, func.count().label("count"), func.count(f.trace_id.distinct()).label("traces")
-        )
-        .join(TRACES, _of_trace(FAILURES))
-        .where(*where, f.review != "rejected")
-        .group_by(*kind)
-        .order_by(func.count().desc(), f.mode)
-        .limit(MOST)
-    )
-    return [dict(row) for row in rows.mappings()]
-
-
-def _failures_per(
-    connection: Connection, where: list[ColumnElement[bool]], key: ColumnElement[Any]
-) -> dict[str, int]:
-    rows = connection.execute(
-        select(key, func.count())
-        .join(TRACES, _of_trace(FAILURES))
-        .where(*where, FAILURES.c.review != "rejected", key.is_not(None))
-        .group_by(key)
-    )
-    return dict(rows.all())
 
 
 def _of_trace(rows: Any) -> ColumnElement[bool]:

@@ -58,7 +58,7 @@ const ofTrace = {
   failures: (id: string) => ({
     queryKey: ['trace', id, 'failures'],
     queryFn: ({ signal }: { signal: AbortSignal }): Promise<Failure[]> =>
-      all((offset) => unwrap(client.GET('/api/traces/{trace_id}/failures', { params: { ...path(id), query: { offset, limit: PAGE } }, signal }))),
+      all((offset) => unwrap(client.GET('/api/traces/{trace_id}/failures', { params: { ...path(id), query: { all: true, offset, limit: PAGE } }, signal }))),
   }),
 }
 

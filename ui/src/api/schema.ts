@@ -160,6 +160,8 @@ export interface paths {
         /**
          * Classify Trace
          * @description Analyse a trace again, now, with the plugins this server has; return the failures found.
+         *
+         *     What people decided about failures stays.
          */
         post: operations["classifyTrace"];
         delete?: never;
@@ -258,6 +260,8 @@ export interface paths {
         /**
          * Get Graph
          * @description Return the agent graph of the last analysis; empty before the first.
+         *
+         *     A node's failures are those that are shown now, whatever people said since.
          */
         get: operations["getGraph"];
         put?: never;
@@ -281,7 +285,11 @@ export interface paths {
          */
         get: operations["listFailures"];
         put?: never;
-        post?: never;
+        /**
+         * Add Failure
+         * @description Add a failure that a person saw; it is confirmed, and later analyses keep it.
+         */
+        post: operations["addFailure"];
         delete?: never;
         options?: never;
         head?: never;
@@ -298,14 +306,102 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete Failure
+         * @description Delete a failure that was added by hand; what a classifier found can only be rejected.
+         */
+        delete: operations["deleteFailure"];
         options?: never;
         head?: never;
         /**
          * Review Failure
-         * @description Confirm or reject a failure, or put it back to proposed; later analyses keep that.
+         * @description Confirm, reject or correct a failure, or comment on it; later analyses keep that.
+         *
+         *     `{"review": "proposed"}` takes a verdict back.
          */
         patch: operations["reviewFailure"];
+        trace?: never;
+    };
+    "/api/traces/{trace_id}/decisive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Decisive
+         * @description Return the steps that may have decided a failure, the likeliest first, with reasons.
+         */
+        get: operations["getDecisive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/failure-modes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Failure Modes
+         * @description List the kinds of failure that have a name here; classifiers and rules may add others.
+         */
+        get: operations["listFailureModes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/failures/agreement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Agreement
+         * @description Return the precision of each mode as people's reviews tell it.
+         */
+        get: operations["getAgreement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/failures/labelled": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Labelled
+         * @description Return every reviewed run with its steps and verdicts, as JSON lines.
+         *
+         *     It is what `benchmarks/classification.py` and the trainer of the ranking read.
+         */
+        get: operations["exportLabelled"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/traces/{trace_id}/checkpoints": {
@@ -397,7 +493,7 @@ export interface paths {
         };
         /**
          * List Plugins
-         * @description List every plugin found, broken ones with what is wrong.
+         * @description List every plugin found, broken ones with what is wrong; of the rules as they are now.
          */
         get: operations["listPlugins"];
         put?: never;
@@ -527,6 +623,26 @@ export interface components {
             cost_usd: number | null;
         };
         /**
+         * AgreementReport
+         * @description How far people agree with what was found.
+         */
+        AgreementReport: {
+            /** Items */
+            items: components["schemas"]["ModeAgreement"][];
+            /** Confirmed */
+            confirmed: number;
+            /** Rejected */
+            rejected: number;
+            /** Corrected */
+            corrected: number;
+            /** Missed */
+            missed: number;
+            /** Precision */
+            precision: number | null;
+            /** Threshold */
+            threshold: number;
+        };
+        /**
          * Centrality
          * @description How central an agent is: `degree` counts neighbours, the others lie between 0 and 1.
          */
@@ -575,8 +691,29 @@ export interface components {
             why_not: string | null;
         };
         /**
+         * Decisive
+         * @description Where a failed run went wrong: steps and agents, the likeliest first.
+         *
+         *     `named` says that a person named the first step. In a run that did not fail there are none.
+         */
+        Decisive: {
+            /** Trace Id */
+            trace_id: string;
+            /** Failed */
+            failed: boolean;
+            /** Named */
+            named: boolean;
+            /** Steps */
+            steps: components["schemas"]["SuspectStep"][];
+            /** Agents */
+            agents: components["schemas"]["SuspectAgent"][];
+        };
+        /**
          * Failure
          * @description One thing that went wrong, pinned to where it did; `evidence` is a quote from the trace.
+         *
+         *     `shown` says whether it is sure enough, or confirmed. `also_by` names further classifiers that
+         *     found the same. `found_mode` is what the classifier said where a person changed the mode.
          */
         Failure: {
             /** Annotation Id */
@@ -591,6 +728,8 @@ export interface components {
             subcategory: string;
             /** Classifier */
             classifier: string;
+            /** Also By */
+            also_by: string[];
             /** Span Id */
             span_id: string | null;
             /** Message Id */
@@ -610,6 +749,8 @@ export interface components {
             explanation: string;
             /** Decisive */
             decisive: boolean;
+            /** Shown */
+            shown: boolean;
             /**
              * Review
              * @enum {string}
@@ -617,10 +758,76 @@ export interface components {
             review: "proposed" | "confirmed" | "rejected";
             /** Reviewer */
             reviewer: string | null;
+            /** Reviewed At */
+            reviewed_at: string | null;
+            /** Comment */
+            comment: string;
+            /** Found Mode */
+            found_mode: string | null;
+        };
+        /**
+         * FailureList
+         * @description Failures of a trace; `total` counts those that were asked for, `hidden` the unsure ones.
+         *
+         *     `hidden` are neither shown nor rejected: `?all=true` lists them too.
+         */
+        FailureList: {
+            /** Items */
+            items: components["schemas"]["Failure"][];
+            /** Total */
+            total: number;
+            /** Offset */
+            offset: number;
+            /** Limit */
+            limit: number;
+            /** Hidden */
+            hidden: number;
+        };
+        /**
+         * FailureMode
+         * @description A kind of failure there is a name for, and what it means.
+         */
+        FailureMode: {
+            /** Mode */
+            mode: string;
+            /** Category */
+            category: string;
+            /** Subcategory */
+            subcategory: string;
+            /** Meaning */
+            meaning: string;
+        };
+        /**
+         * FailurePoint
+         * @description How often one kind of failure was found in traces that started from `time` on.
+         */
+        FailurePoint: {
+            /** Time */
+            time: string;
+            /** Mode */
+            mode: string;
+            /** Subcategory */
+            subcategory: string;
+            /** Count */
+            count: number;
+        };
+        /**
+         * FailureShare
+         * @description How often one kind of failure was found with one agent, framework or model.
+         */
+        FailureShare: {
+            /** Name */
+            name: string;
+            /** Mode */
+            mode: string;
+            /** Subcategory */
+            subcategory: string;
+            /** Count */
+            count: number;
         };
         /**
          * FailureStats
-         * @description How often one kind of failure was found, those that people rejected left out.
+         * @description How often one kind of failure was found and is shown; so many of those were confirmed.
          */
         FailureStats: {
             /** Mode */
@@ -633,6 +840,8 @@ export interface components {
             count: number;
             /** Traces */
             traces: number;
+            /** Confirmed */
+            confirmed: number;
         };
         /**
          * FrameworkStats
@@ -834,10 +1043,10 @@ export interface components {
             /** Limit */
             limit: number;
         };
-        /** Listing[Failure] */
-        Listing_Failure_: {
+        /** Listing[FailureMode] */
+        Listing_FailureMode_: {
             /** Items */
-            items: components["schemas"]["Failure"][];
+            items: components["schemas"]["FailureMode"][];
             /** Total */
             total: number;
             /** Offset */
@@ -938,8 +1147,42 @@ export interface components {
             confidence: number;
         };
         /**
+         * ModeAgreement
+         * @description What people made of one classifier's findings of one mode.
+         *
+         *     `corrected` were something else than was said, `missed` were added by hand (the classifier is
+         *     then `person`). `precision` is the share confirmed as they are, with its 95 % Wilson interval
+         *     from `low` to `high`; null where nothing was reviewed.
+         */
+        ModeAgreement: {
+            /** Mode */
+            mode: string;
+            /** Category */
+            category: string;
+            /** Subcategory */
+            subcategory: string;
+            /** Classifier */
+            classifier: string;
+            /** Confirmed */
+            confirmed: number;
+            /** Rejected */
+            rejected: number;
+            /** Corrected */
+            corrected: number;
+            /** Missed */
+            missed: number;
+            /** Precision */
+            precision: number | null;
+            /** Low */
+            low: number | null;
+            /** High */
+            high: number | null;
+            /** Threshold */
+            threshold: number;
+        };
+        /**
          * ModelStats
-         * @description What one model was called for in all traces.
+         * @description What one model was called for in all traces; `failures` are those of its traces.
          */
         ModelStats: {
             /** Model */
@@ -950,12 +1193,58 @@ export interface components {
             calls: number;
             /** Errors */
             errors: number;
+            /** Failures */
+            failures: number;
             /** Tokens In */
             tokens_in: number;
             /** Tokens Out */
             tokens_out: number;
             /** Cost Usd */
             cost_usd: number | null;
+        };
+        /**
+         * NewFailure
+         * @description A failure that a person saw, of a span, a message or the run as a whole.
+         */
+        NewFailure: {
+            /** Mode */
+            mode: string;
+            /** Category */
+            category?: string | null;
+            /** Span Id */
+            span_id?: string | null;
+            /** Message Id */
+            message_id?: string | null;
+            /** Agent */
+            agent?: string | null;
+            /**
+             * Severity
+             * @default medium
+             * @enum {string}
+             */
+            severity: "low" | "medium" | "high" | "critical";
+            /**
+             * Evidence
+             * @default
+             */
+            evidence: string;
+            /**
+             * Explanation
+             * @default
+             */
+            explanation: string;
+            /**
+             * Comment
+             * @default
+             */
+            comment: string;
+            /**
+             * Decisive
+             * @default false
+             */
+            decisive: boolean;
+            /** Reviewer */
+            reviewer?: string | null;
         };
         /**
          * Plugin
@@ -993,14 +1282,24 @@ export interface components {
         };
         /**
          * ReviewChange
-         * @description What a person decided about a failure.
+         * @description What a person decided about a failure; what is left out stays as it is.
+         *
+         *     Another `mode` confirms the failure as that. `decisive` says that this is where the run went
+         *     wrong.
          */
         ReviewChange: {
-            /**
-             * Review
-             * @enum {string}
-             */
-            review: "proposed" | "confirmed" | "rejected";
+            /** Review */
+            review?: ("proposed" | "confirmed" | "rejected") | null;
+            /** Mode */
+            mode?: string | null;
+            /** Category */
+            category?: string | null;
+            /** Severity */
+            severity?: ("low" | "medium" | "high" | "critical") | null;
+            /** Comment */
+            comment?: string | null;
+            /** Decisive */
+            decisive?: boolean | null;
             /** Reviewer */
             reviewer?: string | null;
         };
@@ -1198,6 +1497,9 @@ export interface components {
         /**
          * Stats
          * @description Figures over traces; tokens and cost are those of leaf LLM spans, counted once.
+         *
+         *     Failures are those that are shown: sure enough, or confirmed. With a framework or a model they
+         *     are those of the traces it had a part in.
          */
         Stats: {
             /** Traces */
@@ -1233,6 +1535,14 @@ export interface components {
             services: components["schemas"]["ServiceStats"][];
             /** Failure Modes */
             failure_modes: components["schemas"]["FailureStats"][];
+            /** Failures Over Time */
+            failures_over_time: components["schemas"]["FailurePoint"][];
+            /** Failures By Agent */
+            failures_by_agent: components["schemas"]["FailureShare"][];
+            /** Failures By Framework */
+            failures_by_framework: components["schemas"]["FailureShare"][];
+            /** Failures By Model */
+            failures_by_model: components["schemas"]["FailureShare"][];
         };
         /**
          * StatsPoint
@@ -1253,6 +1563,38 @@ export interface components {
             cost_usd: number | null;
             /** Latency Ms */
             latency_ms: number;
+        };
+        /**
+         * SuspectAgent
+         * @description An agent, with the likelihood that it decided the failure.
+         */
+        SuspectAgent: {
+            /** Agent */
+            agent: string;
+            /** Score */
+            score: number;
+        };
+        /**
+         * SuspectStep
+         * @description A step at which the run may have gone wrong; `score` is its share of the likelihood.
+         *
+         *     `failures` are ids of the shown failures that are pinned to this step.
+         */
+        SuspectStep: {
+            /** Agent */
+            agent: string;
+            /** Span Id */
+            span_id: string | null;
+            /** Message Id */
+            message_id: string | null;
+            /** Score */
+            score: number;
+            /** Reasons */
+            reasons: string[];
+            /** Quote */
+            quote: string;
+            /** Failures */
+            failures: string[];
         };
         /**
          * TraceSummary
@@ -1731,7 +2073,10 @@ export interface operations {
     };
     classifyTrace: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Return those that are not sure too */
+                all?: boolean;
+            };
             header?: never;
             path: {
                 /** @description 32 hex digits */
@@ -1747,7 +2092,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Listing_Failure_"];
+                    "application/json": components["schemas"]["FailureList"];
                 };
             };
             /** @description The API key is missing or wrong */
@@ -2154,6 +2499,8 @@ export interface operations {
     listFailures: {
         parameters: {
             query?: {
+                /** @description Those that are not sure, and rejected ones, too */
+                all?: boolean;
                 /** @description How many to leave out */
                 offset?: number;
                 /** @description How many at most */
@@ -2174,7 +2521,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Listing_Failure_"];
+                    "application/json": components["schemas"]["FailureList"];
                 };
             };
             /** @description The API key is missing or wrong */
@@ -2197,6 +2544,152 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    addFailure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hex digits */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewFailure"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteFailure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                annotation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description That cannot be done to this one; `detail` says why */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2268,6 +2761,245 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDecisive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hex digits */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decisive"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listFailureModes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_FailureMode_"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAgreement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgreementReport"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportLabelled: {
+        parameters: {
+            query?: {
+                /** @description Only runs in which a failure was confirmed */
+                confirmed?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One run a line */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": unknown;
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -21,7 +21,7 @@ export function Tabs({ data, wide }: { data: TraceData; wide: boolean }) {
     graph: data.graph.nodes.length,
     sequence: data.messages.length,
     timeline: data.skeleton.span_id.length,
-    failures: data.failures.filter((f) => f.review !== 'rejected').length,
+    failures: data.failures.filter((f) => f.shown).length,
   }
   useShortcuts(VIEWS.map((name, i) => ({ keys: String(i + 1), label: NAMES[name], group: 'Trace: views', run: () => {
       byKey.current = true

@@ -14,7 +14,7 @@ const message = (id: string, sender: string, recipient: string, span = 's2'): Me
 
 const failure = (changes: Partial<Failure>): Failure => ({
   annotation_id: 'f', trace_id: 't', mode: '1.3', category: 'c', subcategory: 's', classifier: 'x', span_id: null, message_id: null, agent: null,
-  severity: 'low', confidence: 1, evidence: '', explanation: '', decisive: false, review: 'proposed', reviewer: null, ...changes,
+  severity: 'low', confidence: 1, evidence: '', explanation: '', decisive: false, shown: true, review: 'proposed', reviewer: null, also_by: [], reviewed_at: null, comment: '', found_mode: null, ...changes,
 })
 
 const data = gather(
@@ -23,7 +23,7 @@ const data = gather(
   [],
   [message('m1', 'planner', 'user'), message('m2', 'user', 'planner', 's1'), message('m3', 'planner', 'coder')],
   { trace_id: 't', nodes: [], edges: [], metrics: { nodes: 0, edges: 0, messages: 0, density: 0, components: 0, cycles: [], delegation_cycles: [], truncated: false, approximate: false } },
-  [failure({ annotation_id: 'f1', message_id: 'm3' }), failure({ annotation_id: 'f2', span_id: 's2', review: 'rejected' })],
+  [failure({ annotation_id: 'f1', message_id: 'm3' }), failure({ annotation_id: 'f2', span_id: 's2', review: 'rejected', shown: false })],
 )
 
 test('a selection survives the address', () => {
@@ -65,7 +65,7 @@ test('a span brings its agent and what was said during it; an agent all its talk
 test('the decisive failure is the one marked so, else a severe one, never a rejected one', () => {
   expect(decisiveFailure([failure({ severity: 'high' }), failure({ annotation_id: 'd', decisive: true })])?.annotation_id).toBe('d')
   expect(decisiveFailure([failure({ severity: 'high' })])?.severity).toBe('high')
-  expect(decisiveFailure([failure({ decisive: true, review: 'rejected' }), failure({})])).toBeNull()
+  expect(decisiveFailure([failure({ decisive: true, review: 'rejected', shown: false }), failure({})])).toBeNull()
 })
 
 test('a failure leads to its message, else its span, else its agent', () => {

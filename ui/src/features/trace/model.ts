@@ -80,7 +80,7 @@ export interface TraceData {
   rowOf: ReadonlyMap<string, number>
   messageOf: ReadonlyMap<string, TimedMessage>
   messagesOfSpan: ReadonlyMap<string, readonly TimedMessage[]>
-  /** Failures that are not rejected, by what they are pinned to. */
+  /** Failures that are shown, by what they are pinned to. */
   failuresOfSpan: ReadonlyMap<string, readonly Failure[]>
   failuresOfMessage: ReadonlyMap<string, readonly Failure[]>
 }
@@ -98,7 +98,7 @@ export function gather(
   const timed = messages.map((m, index) => ({ ...m, index, atUs: micros(m.sent_at) - origin }))
   const participants = participantsOf(agents, timed, skeleton.agents)
   const colours = new Map(participants.filter((name) => name !== USER).map((name, i) => [name, agentColour(i)]))
-  const standing = failures.filter((f) => f.review !== 'rejected')
+  const standing = failures.filter((f) => f.shown)
   return {
     summary,
     skeleton,
@@ -219,7 +219,7 @@ export function agentOfSpan(spanId: string, data: TraceData): string | null {
 
 /** The step that decided the failure, if one is known and nobody rejected it. */
 export function decisiveFailure(failures: readonly Failure[]): Failure | null {
-  const standing = failures.filter((f) => f.review !== 'rejected')
+  const standing = failures.filter((f) => f.shown)
   return standing.find((f) => f.decisive) ?? standing.find((f) => f.severity === 'critical' || f.severity === 'high') ?? null
 }
 

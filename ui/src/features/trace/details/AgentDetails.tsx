@@ -16,7 +16,7 @@ export function AgentDetails({ name }: { name: string }) {
   const agent = data.agents.find((a) => a.name === name)
   const node = data.graph.nodes.find((n) => n.name === name)
   const talk = data.messages.filter((m) => m.sender === name || m.recipient === name || m.audience.includes(name))
-  const failures = data.failures.filter((f) => f.agent === name && f.review !== 'rejected')
+  const failures = data.failures.filter((f) => f.agent === name && f.shown)
   return (
     <div className="flex flex-col gap-4">
       <div className="flex items-center gap-2.5">

@@ -7,7 +7,7 @@ function failure(changes: Partial<Failure>): Failure {
   return {
     annotation_id: 'f', trace_id: 't', mode: '1.3', category: 'specification', subcategory: 'step_repetition', classifier: 'mast',
     span_id: null, message_id: null, agent: null, severity: 'medium', confidence: 0.9, evidence: '', explanation: '',
-    decisive: false, review: 'proposed', reviewer: null, ...changes,
+    decisive: false, shown: true, review: 'proposed', reviewer: null, also_by: [], reviewed_at: null, comment: '', found_mode: null, ...changes,
   }
 }
 
@@ -24,7 +24,7 @@ test('the same thing again and again is one kind', () => {
 })
 
 test('doubtful and rejected findings are kept apart', () => {
-  const sorted = arrange([failure({ confidence: 0.3 }), failure({ review: 'rejected' }), failure({ confidence: 0.3, review: 'confirmed' })])
+  const sorted = arrange([failure({ shown: false }), failure({ review: 'rejected', shown: false }), failure({ confidence: 0.3, review: 'confirmed' })])
 
   expect([sorted.groups.length, sorted.doubtful.length, sorted.rejected.length]).toEqual([1, 1, 1])
 })

@@ -4,9 +4,6 @@ import { nameOf } from '@/shared/failureNames'
 
 const SEVERITIES: readonly Failure['severity'][] = ['critical', 'high', 'medium', 'low']
 
-/** Below this a finding is offered, not shown: a panel that cries wolf is closed for good. */
-export const SURE = 0.5
-
 /** Failures of one kind: the same thing again and again is one thing to the reader. */
 export interface Kind {
   name: string
@@ -28,8 +25,7 @@ export interface Sorted {
 export function arrange(failures: readonly Failure[]): Sorted {
   const rejected = failures.filter((f) => f.review === 'rejected')
   const standing = failures.filter((f) => f.review !== 'rejected')
-  const isSure = (f: Failure) => f.decisive || f.review === 'confirmed' || f.confidence >= SURE
-  const sure = standing.filter(isSure).sort(worse)
+  const sure = standing.filter((f) => f.shown).sort(worse)
   const groups: Group[] = []
   for (const failure of sure) {
     let group = groups.find((g) => g.category === failure.category)
@@ -39,7 +35,7 @@ export function arrange(failures: readonly Failure[]): Sorted {
     if (kind) kind.failures.push(failure)
     else group.kinds.push({ name, failures: [failure] })
   }
-  return { groups, doubtful: standing.filter((f) => !isSure(f)).sort(worse), rejected }
+  return { groups, doubtful: standing.filter((f) => !f.shown).sort(worse), rejected }
 }
 
 function worse(a: Failure, b: Failure): number {
