@@ -7,6 +7,7 @@ import pytest
 from agenttrace.models import Trace
 from agenttrace.testing import agent, build, llm, message, tool, workflow
 from agenttrace_server.mast.classify import modes
+from agenttrace_server.mast.modes import MODES
 from support.teams import CHECK, FIND, FOUND, OBJECTION, QUESTION, START, says, talk
 
 ACCOUNTS = "Acme's revenue grew 8.2 % in 2024, from 371 to 402 million (audited accounts)."
@@ -75,6 +76,48 @@ PLAN = "Let us begin: list the hotels, fetch the price of each, then compare."
 PRICES = "The hotels are Mar, Sol and Rio; their prices are 80, 95 and 120 euros."
 GOING_ON = ("Thank you!", "You're welcome.", "Have a nice day.", "Goodbye!")
 
+HOTELS = "Compare the prices of the three hotels in Lisbon and name the cheapest hotel."
+ON_TASK = "I compare the hotels in Lisbon: their prices are 80, 95 and 120 euros."
+ELSEWHERE = (
+    "The football season starts again in August with twenty clubs from nine regions.",
+    "Each club brings a goalkeeper and ten outfield players to every match it attends.",
+    "Supporters sing loudly while their favourite striker shoots towards the goal.",
+    "Referees whistle whenever somebody fouls an opponent inside the penalty area.",
+)
+
+
+def drifting(*turns: str, task: str = HOTELS) -> Trace:
+    names = ("planner", "coder")
+    said = [(names[i % 2], names[(i + 1) % 2], text) for i, text in enumerate(turns[:-1])]
+    return talk(("user", "planner", task), *said, ("planner", "user", turns[-1]))
+
+
+def circling(*, stages: int, rounds: int, fresh: int = 0) -> Trace:
+    texts = [f"Stage {number} of the plan: fetch page {number} now." for number in range(stages)]
+    turns = [text for _ in range(rounds) for text in texts]
+    news = [f"Page {number} tells of room {number * 7} there." for number in range(fresh)]
+    return chat(*turns, *news)
+
+
+def computed(task: str, code: str, output: str, answer: str) -> Trace:
+    return talk(
+        ("user", "coder", task),
+        ("coder", "runner", f"Let us compute it.\n```python\n{code}\n```"),
+        ("runner", "coder", f"exitcode: 0\nCode output: {output}"),
+        ("coder", "runner", answer),
+    )
+
+
+SHARE = "Four friends share 120 euros, and 3 of them pay 10 euros more. What does each pay?"
+EDIT, RUN = "edit_file", "run_tests"
+
+
+def edited(*names: str, said: str = "The bug is fixed.", file: str = "total.py") -> Trace:
+    done = [tool(name, input=f'{{"path": "{file}"}}', output="done") for name in names]
+    asked = message("coder", "The total is wrong; fix it.", sender="user")
+    return build(workflow("run", asked, agent("coder", *done, sends=message("user", said))))
+
+
 SHOWN: dict[str, list[Trace]] = {
     "1.1": [
         answered("Describe Lisbon in one paragraph.", "Lisbon is old.\n\nIt lies at the sea."),
@@ -134,6 +177,14 @@ SHOWN: dict[str, list[Trace]] = {
             "<insert date here>",
         )
     ],
+    "2.3": [
+        drifting(ON_TASK, ON_TASK + " Mar, Sol, Rio.", *ELSEWHERE),
+        drifting(ON_TASK, *ELSEWHERE),
+        drifting(ON_TASK, *ELSEWHERE[::-1]),
+        drifting("Let me look for a hotel in Lisbon first.", *ELSEWHERE[1:], ELSEWHERE[0]),
+        circling(stages=6, rounds=4),
+        circling(stages=5, rounds=5, fresh=3),
+    ],
     "2.4": [
         warned(f"{word} the X1 was recalled for overheating compressors.", "The X1 costs 300 euro.")
         for word in (
@@ -190,6 +241,8 @@ SHOWN: dict[str, list[Trace]] = {
                 "Give the growth. Before you publish, verify it in the accounts.",
             )
         ),
+        edited(RUN, EDIT),
+        edited(EDIT, RUN, EDIT, said="All is implemented and works."),
     ],
     "3.3": [
         run(agent("tester", tool("pytest", output=output), sends=message("coder", verdict)))
@@ -201,6 +254,10 @@ SHOWN: dict[str, list[Trace]] = {
             ("FAILED test_sum.py::test_total", "Looks good to me."),
             ("1 error in 0.2s", "PASSED"),
         )
+    ]
+    + [
+        computed(SHARE, "print(120 / 4)", "30.0", "Each of them pays 30 euros."),
+        computed(SHARE, "print(120 / 4 + 3 * 10 + 17)", "77.0", "Each of them pays 77 euros."),
     ],
 }
 
@@ -274,6 +331,14 @@ SILENT: dict[str, list[Trace]] = {
         ),
         called("x", asked='{"html": "<b>your</b>"}', name="render"),
     ],
+    "2.3": [
+        drifting(ON_TASK, *ELSEWHERE[:3], "The cheapest hotel in Lisbon is the Mar."),
+        drifting(ON_TASK, ON_TASK, ON_TASK + " Mar.", ELSEWHERE[0]),
+        drifting(ON_TASK, "Okay.", "Go on, please.", "Thank you.", "Here it is: the Mar."),
+        drifting(*ELSEWHERE, task="Tell me something."),
+        circling(stages=6, rounds=2),
+        circling(stages=4, rounds=2, fresh=12),
+    ],
     "2.4": [
         warned(
             "WARNING: the X1 was recalled for overheating.", "The X1 was recalled: overheating."
@@ -332,6 +397,10 @@ SILENT: dict[str, list[Trace]] = {
             ("supervisor", "writer", "Write that the critic disputes it."),
             ("writer", "user", "18 %, but the audited accounts show 8.2 %."),
         ),
+        edited(EDIT, RUN),
+        edited(EDIT),
+        edited(RUN, EDIT, file="notes.md"),
+        edited(RUN, EDIT, said="I could not find the cause."),
     ],
     "3.3": [
         run(agent("tester", tool("pytest", output=output), sends=message("coder", verdict)))
@@ -343,6 +412,11 @@ SILENT: dict[str, list[Trace]] = {
             ("2 failed", "Two tests fail."),
             ("no errors found", "LGTM"),
         )
+    ]
+    + [
+        computed(SHARE, "print(120 / 4)", "30.0", "30 euros, which I verified by hand."),
+        computed("Say hello.", "print(120 / 4)", "30.0", "It is 30."),
+        computed(SHARE, "print(120 / 4)", "[30, 40]", "Three pay 40 and one pays nothing."),
     ],
 }
 
@@ -359,3 +433,8 @@ def test_a_run_that_shows_a_mode_is_shown_with_it(mode: str, number: int) -> Non
 )
 def test_a_near_miss_of_a_mode_is_not_shown_with_it(mode: str, number: int) -> None:
     assert mode not in shown(SILENT[mode][number])
+
+
+def test_every_mode_has_six_runs_that_show_it_and_six_near_misses() -> None:
+    assert set(SHOWN) == set(SILENT) == set(MODES)
+    assert all(len(runs) >= 6 for table in (SHOWN, SILENT) for runs in table.values())

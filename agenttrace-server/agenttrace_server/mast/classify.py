@@ -7,7 +7,16 @@ from typing import Final
 import msgspec
 
 from agenttrace.models import FailureAnnotation, Trace
-from agenttrace_server.mast import memory, misalignment, roles, saying, specification, verification
+from agenttrace_server.mast import (
+    derailment,
+    memory,
+    misalignment,
+    roles,
+    saying,
+    specification,
+    unchecked,
+    verification,
+)
 from agenttrace_server.mast.talk import Talk
 
 log = logging.getLogger("agenttrace.mast")
@@ -23,6 +32,8 @@ RULES: Final[tuple[Rule, ...]] = (
     memory.lost_history,
     memory.conversation_reset,
     saying.acted_on_placeholders,
+    derailment.drifted_off,
+    derailment.lost_in_circles,
     saying.withheld_warning,
     misalignment.ignored_input,
     saying.said_one_did_another,
@@ -30,9 +41,24 @@ RULES: Final[tuple[Rule, ...]] = (
     verification.published_unverified,
     verification.asked_check_missing,
     verification.approved_what_failed,
+    unchecked.changed_after_the_last_run,
+    unchecked.accepted_at_once,
 )
 
-_DECIDES: Final = ("2.5", "2.6", "1.1", "3.3", "2.1", "1.4", "2.2", "1.5", "3.2", "3.1", "1.3")
+_DECIDES: Final = (
+    "2.5",
+    "2.6",
+    "1.1",
+    "3.3",
+    "2.1",
+    "1.4",
+    "2.3",
+    "2.2",
+    "1.5",
+    "3.2",
+    "3.1",
+    "1.3",
+)
 _SURE: Final = 0.7
 
 

@@ -36,6 +36,8 @@ _DONE: Final = re.compile(
 )
 _DONE_HINTS: Final = ("TERMINATE", "FINAL ANSWER", "\\boxed{", "<promise>", "task ")
 _ENDS_TRIED: Final = 3
+_MANY: Final = 12
+_MUCH: Final = 0.25
 _EMPTY_TALK: Final = re.compile(
     r"thank|you['’]re welcome|goodbye|have a (?:great|nice|good)|let me know if|feel free to"
     r"|glad (?:I|to)|happy to help|TERMINATE|\bcontinue\b|keep (?:going|solving)|anything else",
@@ -49,10 +51,26 @@ def step_repetition(talk: Talk) -> Iterator[FailureAnnotation]:
     Sees a message that says the same to the same agent as an earlier one that was answered, where
     the second answer brings nothing the first had not. An answer that fell short may be asked for
     again, and one that differs shows that asking again was of use. What follows from a repetition
-    is part of it: one finding counts them all. Cannot see work repeated in other words.
+    is part of it: one finding counts them all. Where a quarter of a long run is repetition, some of
+    it was without need whatever the answers were. Cannot see work repeated in other words.
     """
     repeats = talk.repeats
     again = {later.index for _, later in repeats}
+    if repeats_itself(talk):
+        first, later = repeats[0]
+        yield mode_found(
+            talk.trace,
+            "1.3",
+            message=later.message,
+            agent=later.sender,
+            evidence=quote(later.text),
+            explanation=(
+                f"{len(again)} of the {len(talk.said)} messages say what the same agent had said "
+                f"before; the first of them is {later.sender}'s."
+            ),
+            confidence=0.8,
+        )
+        return
     for first, later in repeats:
         sure = _repeated_task(talk, first, later, again)
         if not sure:
@@ -72,6 +90,11 @@ def step_repetition(talk: Talk) -> Iterator[FailureAnnotation]:
             confidence=sure,
         )
         return
+
+
+def repeats_itself(talk: Talk) -> bool:
+    """Say whether so much is said again that it is no longer a second look."""
+    return len(talk.repeats) >= max(_MANY, _MUCH * len(talk.said))
 
 
 def _repeated_task(talk: Talk, first: Said, later: Said, again: set[int]) -> float:
