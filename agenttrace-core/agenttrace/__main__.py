@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 USAGE = """\
 usage: python -m agenttrace run SCRIPT [ARGUMENT…]   record a program without a line in it
+       python -m agenttrace worker MODULE            run the replays of what it makes replayable
        python -m agenttrace doctor [SCRIPT]          find out why traces do not arrive
 
 The server, the demo and everything else: pip install agenttrace-server, then: agenttrace --help"""
@@ -17,6 +18,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from agenttrace import run
 
         return run.main(arguments[:-1])
+    if command == "worker":
+        from agenttrace import worker
+
+        return worker.main(arguments[:-1])
     if command == "doctor":
         from agenttrace import doctor
 

@@ -296,7 +296,7 @@ def _said(reply: Reply) -> str:
 
 
 def _status_message(body: bytes) -> str:
-    from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+    from google.rpc.status_pb2 import Status
 
     try:
         return str(Status.FromString(body).message)

@@ -30,6 +30,7 @@ from agenttrace_server.metrics import Metrics
 from agenttrace_server.pages import Pages
 from agenttrace_server.receive import over_http
 from agenttrace_server.receive.export import Exports
+from agenttrace_server.replay.bell import Bell
 from agenttrace_server.settings import Settings
 from agenttrace_server.store import Store
 from agenttrace_server.store.sql import open_store
@@ -45,9 +46,11 @@ Times are RFC 3339 in UTC, durations milliseconds, costs US dollars. Lists answe
 `{"items", "total", "offset", "limit"}`, errors are RFC 9457 problems. Where the server has an API
 key, send it as `Authorization: Bearer KEY` or `x-api-key: KEY`.
 
-`WS /api/live?trace=&after=` sends `{"type": "hello", "cursor"}`, then
-`{"type": "trace", "cursor", "trace_id", "version", "analysed"}` for each change, and
-`{"type": "ping"}` now and then; reconnect with the last cursor as `after`.
+`WS /api/live?trace=&after=` sends `{"type": "hello", "cursor"}`, then for each trace that changed
+`{"type": "trace", "cursor", "trace_id", "version", "analysed"}`, for each replay that did
+`{"type": "replay", "cursor", "replay_id", "status", "source_trace_id", "trace_id",
+"experiment_id", "counts", "error"}`, and `{"type": "ping"}` now and then; reconnect with the last
+cursor as `after`.
 """
 
 
@@ -102,6 +105,7 @@ def create_app(
     app.state.metrics = Metrics()
     app.state.analysis = analysis
     app.state.attempts = Attempts()
+    app.state.bell = Bell()
     app.state.started = time.monotonic()
     app.include_router(
         over_http.router, dependencies=[Depends(authorised), Depends(_wake_analysis)]
@@ -140,6 +144,7 @@ async def _running(
     else:
         opened = await anyio.to_thread.run_sync(_store_of, settings)
     await anyio.to_thread.run_sync(opened.show_from, settings.thresholds)
+    opened.replays.lease_seconds = settings.replay_lease_seconds
     ingest = Ingest(opened, plugins)
     live = Live(opened, app.state.metrics)
     app.state.store, app.state.plugins, app.state.rules = opened, plugins, rules
@@ -212,7 +217,7 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
             ws_max_size=64 * 1024,
         )
         server = _Server(config, lambda: ready(url_of(settings, sock)) if ready else None)
-        with _stopped_by_signals(server):
+        with _stopped_by_signals(server, app.state.bell.close):
             server.run(sockets=[sock])
     finally:
         sock.close()
@@ -243,7 +248,7 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
+def _stopped_by_signals(server: uvicorn.Server, stopping: Callable[[], None]) -> Iterator[None]:
     """Stop the server on SIGINT and SIGTERM, and survive them.
 
     Uvicorn stops on them too, but then raises them again, and the caller would die of its own
@@ -255,6 +260,7 @@ def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
 
     def stop(*_: object) -> None:
         server.should_exit = True
+        stopping()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,16 +1,19 @@
-"""Tell connected browsers which traces changed: one look at the store for all of them."""
+"""Tell connected browsers what changed: one look at the store for all of them."""
 
 import asyncio
 import logging
+from typing import NamedTuple
 
 import anyio
 import anyio.to_thread
+import msgspec
 from fastapi import WebSocket, WebSocketDisconnect
 
 from agenttrace.errors import StoreUnavailable
 from agenttrace_server.access import is_authorised
 from agenttrace_server.metrics import Metrics
 from agenttrace_server.store import Change, Store
+from agenttrace_server.store.replays import Replay
 
 log = logging.getLogger("agenttrace.server")
 
@@ -28,43 +31,43 @@ _TRY_AGAIN_LATER = 1013
 _UNAUTHORISED = 4401
 
 
-class _Client:
-    """What one connection has still to be told: the newest change of each trace, no queue.
+class _News(NamedTuple):
+    """A trace or a replay that changed: what is sent about it, and whom it concerns."""
 
-    A slow client so costs memory for the traces that changed, never for how often they did.
+    key: str
+    cursor: int
+    traces: tuple[str | None, ...]
+    message: dict[str, object]
+
+
+class _Client:
+    """What one connection has still to be told: the newest change of each thing, no queue.
+
+    A slow client so costs memory for what changed, never for how often it did.
     """
 
     def __init__(self, trace: str | None, after: int) -> None:
         self.trace = trace
         self.seen = after
-        self.pending: dict[str, Change] = {}
+        self.pending: dict[str, _News] = {}
         self.woken = asyncio.Event()
 
-    def tell(self, change: Change) -> None:
-        """Remember a change, unless the client knows it or a later one of the same trace."""
-        if self.trace not in (None, change.trace_id):
+    def tell(self, news: _News) -> None:
+        """Remember a change, unless the client knows it or a later one of the same thing."""
+        if self.trace is not None and self.trace not in news.traces:
             return
-        known = self.pending.get(change.trace_id)
-        if change.cursor > (known.cursor if known else self.seen):
-            self.pending[change.trace_id] = change
+        known = self.pending.get(news.key)
+        if news.cursor > (known.cursor if known else self.seen):
+            self.pending[news.key] = news
             self.woken.set()
 
     def take(self) -> list[dict[str, object]]:
         """Return what is pending as messages, oldest first, and forget it."""
         self.woken.clear()
-        changes = sorted(self.pending.values(), key=lambda change: change.cursor)
+        news = sorted(self.pending.values(), key=lambda one: one.cursor)
         self.pending = {}
-        self.seen = max([self.seen, *(change.cursor for change in changes)])
-        return [
-            {
-                "type": "trace",
-                "cursor": change.cursor,
-                "trace_id": change.trace_id,
-                "version": change.version,
-                "analysed": change.analysed,
-            }
-            for change in changes
-        ]
+        self.seen = max([self.seen, *(one.cursor for one in news)])
+        return [one.message for one in news]
 
 
 class Live:
@@ -77,11 +80,13 @@ class Live:
         self._poller: asyncio.Task[None] | None = None
 
     async def serve(self, socket: WebSocket, trace: str | None, after: int | None) -> None:
-        """Send `{"type": "trace", cursor, trace_id, version, analysed}` for each change.
+        """Send a message for each change of a trace, and for each of a replay.
 
-        First comes `{"type": "hello", cursor}`: what happened up to there is the client's to fetch,
-        unless it gave `after`, from where it is caught up. A change that a later one of the same
-        trace overtook MAY be left out. `{"type": "ping"}` keeps idle connections open.
+        These are `{"type": "trace", cursor, trace_id, version, analysed}` and `{"type": "replay",
+        cursor, replay_id, status, …}`. First comes `{"type": "hello", cursor}`: what happened up to
+        there is the client's to fetch, unless it gave `after`, from where it is caught up. A change
+        that a later one of the same thing overtook MAY be left out. `{"type": "ping"}` keeps idle
+        connections open.
         """
         await socket.accept()
         if not is_authorised(socket):
@@ -120,12 +125,9 @@ class Live:
     async def _catch_up(self, client: _Client, newest: int) -> None:
         cursor = client.seen
         while cursor < newest:
-            changes = await anyio.to_thread.run_sync(self._store.changes, cursor, CATCH_UP)
-            if not changes:
-                return
-            for change in changes:
-                client.tell(change)
-            cursor = changes[-1].cursor
+            news, cursor = await anyio.to_thread.run_sync(_since, self._store, cursor)
+            for one in news:
+                client.tell(one)
 
     def _poll_from(self, cursor: int) -> None:
         if self._poller is None or self._poller.done():
@@ -134,12 +136,10 @@ class Live:
     async def _poll(self, cursor: int) -> None:
         while self._clients:
             try:
-                changes = await anyio.to_thread.run_sync(self._store.changes, cursor)
-                for change in changes:
+                news, cursor = await anyio.to_thread.run_sync(_since, self._store, cursor)
+                for one in news:
                     for client in self._clients:
-                        client.tell(change)
-                if changes:
-                    cursor = changes[-1].cursor
+                        client.tell(one)
                 await asyncio.sleep(LEAST_SECONDS)
                 # It cannot be interrupted: whoever ends this does not wait for it.
                 await anyio.to_thread.run_sync(
@@ -148,6 +148,44 @@ class Live:
             except StoreUnavailable as error:
                 log.warning("Live updates wait for the store: %s", error)
                 await asyncio.sleep(AWAY_SECONDS)
+
+
+def _since(store: Store, after: int) -> tuple[list[_News], int]:
+    """Return what changed since a cursor, oldest first, and the cursor to go on from.
+
+    The newest cursor is read first: whatever is not beyond it can be read afterwards.
+    """
+    upto = store.cursor()
+    if upto <= after:
+        return [], upto
+    traces = store.changes(after, CATCH_UP)
+    replays = store.replays.changes(after, CATCH_UP)
+    for page in (traces, replays):
+        if len(page) == CATCH_UP:
+            upto = min(upto, page[-1].cursor)
+    news = [*map(_of_trace, traces), *map(_of_replay, replays)]
+    return sorted((n for n in news if n.cursor <= upto), key=lambda one: one.cursor), upto
+
+
+def _of_trace(change: Change) -> _News:
+    message: dict[str, object] = {"type": "trace", **msgspec.structs.asdict(change)}
+    return _News(change.trace_id, change.cursor, (change.trace_id,), message)
+
+
+def _of_replay(replay: Replay) -> _News:
+    message: dict[str, object] = {
+        "type": "replay",
+        "cursor": replay.cursor,
+        "replay_id": replay.replay_id,
+        "status": replay.status,
+        "source_trace_id": replay.source_trace_id,
+        "trace_id": replay.trace_id,
+        "experiment_id": replay.experiment_id,
+        "counts": msgspec.to_builtins(replay.counts),
+        "error": replay.error,
+    }
+    traces = (replay.source_trace_id, replay.trace_id)
+    return _News(replay.replay_id, replay.cursor, traces, message)
 
 
 async def _send(socket: WebSocket, client: _Client, scope: anyio.CancelScope) -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from agenttrace import semconv
 from agenttrace.models import Span
 
 _CACHE_READ = (
@@ -27,11 +28,14 @@ def priced(spans: Iterable[Span]) -> list[Span]:
     """Return the spans, each model call whose model has a known price with its cost.
 
     A cost that was reported stays. Where tokens are missing or the model is unknown, there is none.
+    A call that a replay answered from the record used nothing, whatever the record says it used.
     """
     return [_priced(span) if span.kind == "llm" else span for span in spans]
 
 
 def _priced(span: Span) -> Span:
+    if span.attributes.get(semconv.AGENTTRACE_REPLAY_TIER) == "recorded":
+        return msgspec.structs.replace(span, tokens_in=0, tokens_out=0, cost_usd=0.0)
     if span.cost_usd is not None or not span.model:
         return span
     sent, made = span.tokens_in or 0, span.tokens_out or 0

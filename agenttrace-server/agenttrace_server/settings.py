@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     keep_days: float | None = Field(
         None, gt=0, description="Traces that ended longer ago are deleted; without it none is"
     )
+    replay_lease_seconds: float = Field(
+        30.0, ge=1, description="A worker that is silent this long loses its replay"
+    )
     root_path: str = Field("", description="URL path prefix when served behind a proxy")
     confidence_threshold: str = Field(
         "0.5", description="Findings below are shown on demand only; by mode: 0.5,1.3=0.7,2.4=0.9"

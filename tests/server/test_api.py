@@ -83,7 +83,7 @@ def test_a_run_is_told_by_its_agents_messages_graph_and_failures(client: TestCli
     assert [(one["mode"], one["agent"]) for one in failures["items"]] == [
         ("tool_error_ignored", "coder")
     ]
-    [kept] = client.get(f"/api/traces/{trace_id}/checkpoints").json()["items"]
+    [kept] = client.get(f"/api/traces/{trace_id}/checkpoints?state=true").json()["items"]
     assert (kept["checkpoint_id"], json.loads(kept["state"])) == ("cp-1", {"step": 2})
 
 
@@ -92,7 +92,7 @@ def test_checkpoints_come_without_their_states_where_those_are_not_asked_for(
 ) -> None:
     trace_id = send(client, *story("02" * 16))
 
-    [light] = client.get(f"/api/traces/{trace_id}/checkpoints?state=false").json()["items"]
+    [light] = client.get(f"/api/traces/{trace_id}/checkpoints").json()["items"]
     whole = client.get(f"/api/traces/{trace_id}/checkpoints/cp-1").json()
     assert light["state"] is None
     assert light["state_bytes"] == len(whole["state"])

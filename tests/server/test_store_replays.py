@@ -8,7 +8,7 @@ from agenttrace import semconv
 from agenttrace.errors import ReplayLost, ReplayNotFound
 from agenttrace.jobs import Counts, Finish, Target
 from agenttrace.models import Checkpoint, Message
-from agenttrace_server.store import Analysis, Claimed, Store, replays, sql_replays
+from agenttrace_server.store import Analysis, Claimed, Store, sql_replays
 from agenttrace_server.store.replays import Experiment, NewReplay, ReplayQuery, Worker
 from support.stored import opened, span, span_id, trace_id
 
@@ -26,10 +26,9 @@ def ended(worker: str, attempt: int = 1, **fields: object) -> Finish:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(store: Store) -> None:
     """Claims run out at once."""
-    monkeypatch.setattr(sql_replays, "HANDOVER_SECONDS", -1.0)
-    monkeypatch.setattr(sql_replays, "LEASE_SECONDS", -1.0)
+    store.replays.lease_seconds = -1.0
 
 
 def test_a_replay_comes_back_as_it_was_added(store: Store) -> None:
@@ -398,7 +397,3 @@ def test_two_processes_see_each_others_claims(database_url: str) -> None:
         assert given is not None
         assert one.replays.claim("v", [BOT]) is None
         assert one.replays.finish(made.replay_id, ended("w")).status == "succeeded"
-
-
-def test_the_leases_are_longer_than_the_pauses_between_heartbeats() -> None:
-    assert replays.HANDOVER_SECONDS < replays.LEASE_SECONDS < replays.CONNECTED_SECONDS

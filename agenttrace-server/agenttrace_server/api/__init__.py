@@ -7,7 +7,9 @@ from agenttrace_server.api import (
     agents,
     agreement,
     checkpoints,
+    compare,
     decisive,
+    experiments,
     export,
     failures,
     graph,
@@ -16,9 +18,11 @@ from agenttrace_server.api import (
     messages,
     plugins,
     rejected,
+    replays,
     spans,
     stats,
     traces,
+    workers,
 )
 
 __all__ = ["router"]
@@ -40,5 +44,9 @@ for _module in (
     stats,
     plugins,
     rejected,
+    replays,
+    experiments,
+    compare,
+    workers,
 ):
     router.include_router(_module.router, dependencies=[Depends(authorised)])

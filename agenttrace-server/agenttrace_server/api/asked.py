@@ -38,7 +38,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         401: "The API key is missing or wrong",
         403: "Another origin's page, or a host name that is not this server's",
         404: "There is no such thing",
-        409: "That cannot be done to this one; `detail` says why",
+        409: "It cannot be done now, or not to this one; `detail` says why and what to do",
         422: "A parameter is not valid; `errors` says which and why",
         503: "The database is away; try again after `Retry-After` seconds",
     }

@@ -6,6 +6,7 @@ import msgspec
 from fastapi import APIRouter, Query
 
 from agenttrace_server.api.asked import Limit, Offset, StoreOf, TraceId, found, problems
+from agenttrace_server.api.checkpoints import Before
 from agenttrace_server.api.models import Listing, Message
 from agenttrace_server.api.times import rfc3339
 
@@ -24,14 +25,17 @@ def list_messages(
     limit: Limit = 1000,
 ) -> Listing[Message]:
     """List the messages of a trace in the order they were sent."""
+    of_trace = found(store, trace_id).trace_id
     messages = [
         message
-        for message in store.messages(found(store, trace_id).trace_id)
+        for message in store.messages(of_trace)
         if (not sender or message.sender == sender)
         and (not recipient or message.recipient == recipient or recipient in message.audience)
     ]
+    before = Before(store, of_trace)
     items = []
     for message in messages[offset : offset + limit]:
         values = msgspec.structs.asdict(message)
-        items.append(Message(**values | {"sent_at": rfc3339(message.sent_at)}))
+        values |= {"sent_at": rfc3339(message.sent_at), "checkpoint_id": before.at(message.sent_at)}
+        items.append(Message(**values))
     return Listing(items=items, total=len(messages), offset=offset, limit=limit)

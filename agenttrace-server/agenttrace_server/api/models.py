@@ -179,7 +179,10 @@ class Agent(Model):
 
 
 class Message(Model):
-    """One thing one agent said to another; `caused_by` is the message that led to it."""
+    """One thing one agent said to another; `caused_by` is the message that led to it.
+
+    `checkpoint_id` is where to begin to replay from just before it; null if nowhere.
+    """
 
     message_id: str
     trace_id: str
@@ -195,6 +198,7 @@ class Message(Model):
     tokens: int | None
     provenance: Provenance
     confidence: float
+    checkpoint_id: str | None
 
 
 class Centrality(Model):
@@ -273,7 +277,7 @@ class Graph(Model):
 class Checkpoint(Model):
     """A moment a run can go back to; `state` is the framework's own serialised form.
 
-    `state` is null where it was not asked for (`?state=false`); `state_bytes` is its size in UTF-8.
+    `state` is null where it was not asked for; `state_bytes` is its size in UTF-8.
     """
 
     checkpoint_id: str
@@ -288,6 +292,12 @@ class Checkpoint(Model):
     created_at: str
     resumable: bool
     why_not: str | None
+
+
+class CheckpointState(Checkpoint):
+    """A checkpoint whose `parsed` is its state as JSON, null where the state is no JSON."""
+
+    parsed: Any
 
 
 class Plugin(Model):

@@ -10,8 +10,6 @@ from agenttrace.models import Checkpoint, Message
 
 LEASE_SECONDS = 30.0
 """A worker that is silent for so long has lost its job."""
-HANDOVER_SECONDS = 15.0
-"""A worker that has not even said that it got the job loses it this soon."""
 CONNECTED_SECONDS = 35.0
 """A worker that has asked for jobs within this time is there."""
 ATTEMPTS = 2
@@ -87,6 +85,13 @@ class Experiment(msgspec.Struct, frozen=True):
     created_ns: int = 0
 
 
+class Outline(msgspec.Struct, frozen=True):
+    """A checkpoint without its state, which may be large; `state_bytes` is its size in UTF-8."""
+
+    checkpoint: Checkpoint
+    state_bytes: int
+
+
 class Relative(msgspec.Struct, frozen=True):
     """A trace of a family of replays: `replay_of` is the trace it came from, None for the first."""
 
@@ -104,6 +109,9 @@ class Replays(Protocol):
     A replay is given to one worker at a time, and completes once. Raises `StoreUnavailable` where
     the database cannot be reached.
     """
+
+    lease_seconds: float
+    """How long a claim holds without a heartbeat."""
 
     def add(self, new: Sequence[NewReplay]) -> list[Replay]:
         """Store replays; those that are queued are given to workers in this order."""
@@ -167,6 +175,9 @@ class Replays(Protocol):
 
     def checkpoint(self, checkpoint_id: str, trace_id: str | None = None) -> Checkpoint | None:
         """Return a checkpoint, of the newest trace that has it unless one is named, or None."""
+
+    def outlines(self, trace_id: str) -> list[Outline]:
+        """Return the checkpoints of a trace in the order they were made, without their states."""
 
     def before(self, message_id: str, trace_id: str | None = None) -> Checkpoint | Message | None:
         """Return the newest resumable checkpoint made before a message was sent.

@@ -6,7 +6,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    LargeBinary,
+    Select,
+    and_,
+    cast,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from agenttrace.errors import ReplayLost, ReplayNotFound
 from agenttrace.jobs import ENDED, Counts, Finish, Target
@@ -16,10 +30,10 @@ from agenttrace_server.store.database import Database
 from agenttrace_server.store.dialect import Dialect
 from agenttrace_server.store.replays import (
     CONNECTED_SECONDS,
-    HANDOVER_SECONDS,
     LEASE_SECONDS,
     Experiment,
     NewReplay,
+    Outline,
     Relative,
     Replay,
     ReplayQuery,
@@ -44,6 +58,7 @@ class SqlReplays:
         self._database = database
         self._dialect = dialect
         self._project_id = project_id
+        self.lease_seconds = LEASE_SECONDS
 
     def add(self, new: Sequence[NewReplay]) -> list[Replay]:
         """Store replays; those that are queued are given to workers in this order."""
@@ -98,7 +113,7 @@ class SqlReplays:
                 worker_id=worker_id,
                 attempt=row.attempt + 1,
                 started_at=now,
-                claimed_until=now + int(HANDOVER_SECONDS * _SECOND),
+                claimed_until=now + int(self.lease_seconds / 2 * _SECOND),
             )
 
     def beat(
@@ -106,10 +121,11 @@ class SqlReplays:
     ) -> bool:
         """Prolong a worker's claim and note how far it is; return whether it must give up."""
         with self._database.write() as tx:
+            self._note(tx, worker_id, time.time_ns())
             found = self._locked(tx, replay_id)
             if found is None or not _is_of(found, worker_id, attempt):
                 return True
-            until = time.time_ns() + int(LEASE_SECONDS * _SECOND)
+            until = time.time_ns() + int(self.lease_seconds * _SECOND)
             told = (found.status, found.counts, found.trace_id)
             if told == ("running", counts, trace_id):
                 change = update(REPLAYS).where(self._one(replay_id))
@@ -129,6 +145,7 @@ class SqlReplays:
         """End a replay; said again by the same worker, nothing changes."""
         finish = scrubbed(finish)
         with self._database.write() as tx:
+            self._note(tx, finish.worker_id, time.time_ns())
             found = self._locked(tx, replay_id)
             if found is None:
                 raise ReplayNotFound(f"There is no replay {replay_id!r}")
@@ -186,11 +203,7 @@ class SqlReplays:
     def gone(self, worker_id: str) -> None:
         """Note that a worker has left; what it held is taken back at once."""
         with self._database.write() as tx:
-            tx.execute(
-                update(WORKERS)
-                .where(WORKERS.c.project_id == self._project_id, WORKERS.c.worker_id == worker_id)
-                .values(seen_at=0)
-            )
+            self._note(tx, worker_id, 0)
         self._settle(REPLAYS.c.worker_id == worker_id)
 
     def workers(self) -> list[Worker]:
@@ -256,6 +269,22 @@ class SqlReplays:
             row = connection.execute(query.order_by(c.created_at.desc()).limit(1)).first()
         return None if row is None else read.checkpoint(row)
 
+    def outlines(self, trace_id: str) -> list[Outline]:
+        """Return the checkpoints of a trace in the order they were made, without their states."""
+        c = CHECKPOINTS.c
+        size = (
+            func.length(cast(c.state, LargeBinary))
+            if self._database.is_sqlite
+            else func.octet_length(c.state)
+        )
+        light = [column for column in c if column.name != "state"]
+        query: Select[Any] = select(*light, literal("").label("state"), size.label("size")).where(
+            c.project_id == self._project_id, c.trace_id == trace_id
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(c.created_at, c.position)).all()
+        return [Outline(read.checkpoint(row), row.size) for row in rows]
+
     def before(self, message_id: str, trace_id: str | None = None) -> Checkpoint | Message | None:
         """Return the newest resumable checkpoint made before a message was sent."""
         c, m = CHECKPOINTS.c, MESSAGES.c
@@ -311,8 +340,15 @@ class SqlReplays:
             rows = tx.execute(self._dialect.free(select(REPLAYS).where(held))).all()
             for row in rows:
                 found = replay_of(row)
+                self._note(tx, row.worker_id, 0)
                 self._change(tx, found, **lost_replays.verdict(tx, self._project_id, found))
         return len(rows)
+
+    def _note(self, tx: Connection, worker_id: str, seen_ns: int) -> None:
+        """Note when a worker was heard of, 0 where it is gone."""
+        c = WORKERS.c
+        this = and_(c.project_id == self._project_id, c.worker_id == worker_id)
+        tx.execute(update(WORKERS).where(this).values(seen_at=seen_ns))
 
     def _wanted(self, targets: Sequence[Target]) -> ColumnElement[bool]:
         """The condition that a queued replay can be run by one of the targets."""
