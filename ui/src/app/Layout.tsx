@@ -1,6 +1,6 @@
 /** The frame: navigation on the left (below, on a phone), shortcuts, palette, login. */
 import clsx from 'clsx'
-import { Activity, Bot, ChartNoAxesColumn, Keyboard, Moon, Search, Settings, Sun } from 'lucide-react'
+import { Activity, Bot, ChartNoAxesColumn, History, Keyboard, Moon, Search, Settings, Sun } from 'lucide-react'
 import { useState } from 'react'
 import { NavLink, Outlet, useLocation, useNavigate } from 'react-router'
 import { useSession } from '@/api/queries'
@@ -13,6 +13,7 @@ import { Palette } from './Palette'
 
 const PAGES = [
   { to: '/traces', label: 'Traces', icon: Activity, keys: 'g t' },
+  { to: '/replays', label: 'Replays', icon: History, keys: 'g r' },
   { to: '/dashboard', label: 'Dashboard', icon: ChartNoAxesColumn, keys: 'g d' },
   { to: '/agents', label: 'Agents', icon: Bot, keys: 'g a' },
   { to: '/settings', label: 'Settings', icon: Settings, keys: 'g s' },

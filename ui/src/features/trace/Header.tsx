@@ -1,5 +1,5 @@
 /** The outcome in one glance: how it ended, what decided it, what it took. */
-import { ChevronRight, CircleCheck, Copy, Download, Link2, RefreshCw, Terminal, Trash2, TriangleAlert } from 'lucide-react'
+import { ChevronRight, CircleCheck, Copy, Download, Link2, RefreshCw, RotateCcw, Terminal, Trash2, TriangleAlert } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { useState } from 'react'
 import { Link, useNavigate } from 'react-router'
@@ -7,7 +7,7 @@ import { apiUrl, exportUrl, useClassify, useDeleteTraces } from '@/api/queries'
 import { copy } from '@/shared/clipboard'
 import { ago, cost, count, duration, moment } from '@/shared/format'
 import { useShortcuts } from '@/shared/shortcuts'
-import { Badge, Button } from '@/shared/ui/basics'
+import { Badge, Button, linkLook } from '@/shared/ui/basics'
 import { Dialog } from '@/shared/ui/Dialog'
 import { Popover } from '@/shared/ui/Popover'
 import { StatusBadge } from '@/shared/ui/status'
@@ -41,7 +41,7 @@ export function Header({ data, live }: { data: TraceData; live: boolean }) {
           </Badge>
         ))}
         {summary.replay_of && (
-          <Link to={`/traces/${summary.replay_of}`}>
+          <Link to={summary.replay_id ? `/replays/${summary.replay_id}` : `/traces/${summary.replay_of}`}>
             <Badge tone="accent">Replay of {summary.replay_of.slice(0, 8)}</Badge>
           </Link>
         )}
@@ -145,6 +145,9 @@ function Actions({ data }: { data: TraceData }) {
       >
         {id.slice(0, 8)} <Copy aria-hidden className="size-3" />
       </button>
+      <Link to={`/traces/${id}/replay`} className={linkLook()}>
+        <RotateCcw aria-hidden className="size-3.5" /> Replay
+      </Link>
       <Button onClick={() => void copy(window.location.href, 'Link')}>
         <Link2 aria-hidden className="size-3.5" /> <span className="hidden sm:inline">Link</span>
       </Button>

@@ -9,7 +9,8 @@ const skeleton: SpanSkeleton = {
 
 const message = (id: string, sender: string, recipient: string, span = 's2'): Message => ({
   message_id: id, trace_id: 't', span_id: span, sender, recipient, type: 'task', content: '', content_hash: '', sent_at: '2026-01-01T00:00:00.000050Z',
-  caused_by: null, audience: [], tokens: null, provenance: 'observed', confidence: 1,
+  caused_by: null, audience: [], tokens: null, provenance: 'observed',
+  checkpoint_id: null, confidence: 1,
 })
 
 const failure = (changes: Partial<Failure>): Failure => ({

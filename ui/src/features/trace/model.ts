@@ -230,3 +230,9 @@ export function targetOf(failure: Failure, data: Pick<TraceData, 'messageOf' | '
   if (failure.agent) return { kind: 'agent', name: failure.agent }
   return NOTHING
 }
+
+/** The message from before which a failure can be replayed: its own, else the last its step led up to. */
+export function messageBefore(failure: Failure, data: Pick<TraceData, 'messageOf' | 'messagesOfSpan'>): string | null {
+  const of = failure.message_id ? data.messageOf.get(failure.message_id) : failure.span_id ? data.messagesOfSpan.get(failure.span_id)?.[0] : undefined
+  return of?.checkpoint_id ? of.message_id : null
+}

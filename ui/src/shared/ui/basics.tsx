@@ -11,6 +11,13 @@ const LOOKS: Record<Look, string> = {
   danger: 'border border-line bg-panel text-danger hover:border-danger hover:bg-danger-soft',
 }
 
+const SHAPE = 'inline-flex h-7 shrink-0 items-center gap-1.5 rounded-md px-2.5 text-xs font-medium whitespace-nowrap transition-colors disabled:opacity-50'
+
+/** A link that looks like a button: it goes somewhere, so it is a link. */
+export function linkLook(look: Look = 'outline'): string {
+  return clsx(SHAPE, LOOKS[look])
+}
+
 export function Button({
   look = 'outline',
   className,
@@ -19,11 +26,7 @@ export function Button({
   return (
     <button
       type="button"
-      className={clsx(
-        'inline-flex h-7 shrink-0 items-center gap-1.5 rounded-md px-2.5 text-xs font-medium whitespace-nowrap transition-colors disabled:opacity-50',
-        LOOKS[look],
-        className,
-      )}
+      className={clsx(SHAPE, LOOKS[look], className)}
       {...rest}
     />
   )

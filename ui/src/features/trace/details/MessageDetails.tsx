@@ -1,9 +1,10 @@
 /** One message: who to whom, why, what it says, what came of it. */
-import { ArrowRight, Copy, Link2 } from 'lucide-react'
+import { ArrowRight, Copy, Link2, RotateCcw } from 'lucide-react'
+import { Link } from 'react-router'
 import { copy } from '@/shared/clipboard'
 import { ContentSection } from '@/shared/content/Content'
 import { moment, offset } from '@/shared/format'
-import { Button } from '@/shared/ui/basics'
+import { Button, linkLook } from '@/shared/ui/basics'
 import { EmptyState } from '@/shared/ui/states'
 import { useTraceView } from '../context'
 import { FailureCard } from '../failures/FailureCard'
@@ -63,7 +64,12 @@ export function MessageDetails({ messageId }: { messageId: string }) {
           ))}
         </Section>
       )}
-      <div className="flex gap-2">
+      <div className="flex flex-wrap gap-2">
+        {message.checkpoint_id !== null && (
+          <Link to={`/traces/${data.summary.trace_id}/replay?message=${encodeURIComponent(message.message_id)}`} className={linkLook('solid')}>
+            <RotateCcw aria-hidden className="size-3.5" /> Replay from before this
+          </Link>
+        )}
         <Button onClick={() => void copy(message.content, 'Content')}>
           <Copy aria-hidden className="size-3.5" /> Content
         </Button>

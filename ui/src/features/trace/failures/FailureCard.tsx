@@ -1,13 +1,14 @@
 /** One finding: what, who, the quote that shows it, and a person's verdict. */
 import clsx from 'clsx'
 import { Check, Quote, Undo2, X } from 'lucide-react'
+import { Link } from 'react-router'
 import { useReview } from '@/api/queries'
 import type { Failure, Review } from '@/api/types'
 import { Badge, Button } from '@/shared/ui/basics'
 import { Fold } from '@/shared/content/Content'
 import { toast } from '@/shared/ui/toast'
 import { useTraceView } from '../context'
-import { targetOf } from '../model'
+import { messageBefore, targetOf } from '../model'
 import { AgentLink } from '../names'
 import { codeOf, nameOf } from '@/shared/failureNames'
 
@@ -22,6 +23,7 @@ export function FailureCard({ failure, linked = true }: { failure: Failure; link
     review.mutate({ id: failure.annotation_id, review: next }, { onError: (error) => { toast(`Not saved: ${error.message}`) } })
   }
   const rejected = failure.review === 'rejected'
+  const replayable = messageBefore(failure, data)
   return (
     <article
       aria-label={nameOf(failure)}
@@ -53,6 +55,11 @@ export function FailureCard({ failure, linked = true }: { failure: Failure; link
           <button type="button" aria-label={`Show ${target.kind}`} onClick={() => { select(target) }} className="font-medium text-accent hover:underline">
             Show
           </button>
+        )}
+        {replayable && (
+          <Link to={`/traces/${data.summary.trace_id}/replay?message=${encodeURIComponent(replayable)}`} className="font-medium text-accent hover:underline">
+            Replay from before this
+          </Link>
         )}
         <span className="ml-auto flex items-center">
           {failure.review === 'proposed' ? (

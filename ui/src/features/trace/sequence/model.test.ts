@@ -5,7 +5,8 @@ import { arrowOf, layLanes, speakers } from './model'
 function message(sender: string, recipient: string, audience: string[] = []): TimedMessage {
   return {
     message_id: 'm', trace_id: 't', span_id: 's', sender, recipient, type: 'task', content: '', content_hash: '', sent_at: '',
-    caused_by: null, audience, tokens: null, provenance: 'observed', confidence: 1, atUs: 0, index: 0,
+    caused_by: null, audience, tokens: null, provenance: 'observed',
+  checkpoint_id: null, confidence: 1, atUs: 0, index: 0,
   }
 }
 
