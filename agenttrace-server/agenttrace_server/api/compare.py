@@ -9,9 +9,10 @@ from agenttrace.errors import TraceNotFound
 from agenttrace.models import Message
 from agenttrace_server import diff as diffs
 from agenttrace_server.api import failures
-from agenttrace_server.api.asked import StoreOf, clean_id, problems
+from agenttrace_server.api.asked import StoreOf, ThresholdsOf, clean_id, problems
 from agenttrace_server.api.replay_models import Diff, DiffRow, Figures, Outputs, Piece, Said
 from agenttrace_server.api.times import rfc3339
+from agenttrace_server.shown import Thresholds
 from agenttrace_server.store import Store
 
 router = APIRouter(tags=["replays"])
@@ -20,17 +21,18 @@ Id = Annotated[str, Query(max_length=100, description="A trace id")]
 
 
 @router.get("/compare", operation_id="compareTraces", responses=problems(404))
-def compare_traces(store: StoreOf, left: Id, right: Id) -> Diff:
+def compare_traces(store: StoreOf, thresholds: ThresholdsOf, left: Id, right: Id) -> Diff:
     """Compare two traces: their messages aligned, what came of them, what they took.
 
     If the right one is a replay of the left one, from the checkpoint it began at.
     """
-    return diff(store, clean_id(left), clean_id(right))
+    return diff(store, thresholds, clean_id(left), clean_id(right))
 
 
-def diff(store: Store, left: str, right: str) -> Diff:
-    """Return the comparison of two traces. Raises `TraceNotFound`."""
-    found = diffs.compare(_run(store, left), _run(store, right), _since(store, left, right))
+def diff(store: Store, thresholds: Thresholds, left: str, right: str) -> Diff:
+    """Return the comparison of two traces, with the failures that are shown. Raises `TraceNotFound`."""
+    runs = _run(store, thresholds, left), _run(store, thresholds, right)
+    found = diffs.compare(*runs, _since(store, left, right))
     return Diff(
         left_trace_id=left,
         right_trace_id=right,
@@ -39,18 +41,18 @@ def diff(store: Store, left: str, right: str) -> Diff:
         rows=[_row(row) for row in found.rows],
         counts=found.counts,
         outputs=Outputs.model_validate(found.outputs),
-        failures_gained=[failures.show(one) for one in found.failures_gained],
-        failures_lost=[failures.show(one) for one in found.failures_lost],
+        failures_gained=[failures.show(one, thresholds) for one in found.failures_gained],
+        failures_lost=[failures.show(one, thresholds) for one in found.failures_lost],
         left=Figures.model_validate(found.left),
         right=Figures.model_validate(found.right),
     )
 
 
-def _run(store: Store, trace_id: str) -> diffs.Run:
+def _run(store: Store, thresholds: Thresholds, trace_id: str) -> diffs.Run:
     trace = store.trace(trace_id)
     if trace is None:
         raise TraceNotFound(f"There is no trace {trace_id!r}")
-    return diffs.Run(trace, store.failures(trace_id))
+    return diffs.Run(trace, tuple(filter(thresholds.show, store.failures(trace_id))))
 
 
 def _since(store: Store, left: str, right: str) -> int:

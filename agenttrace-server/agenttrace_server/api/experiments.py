@@ -12,7 +12,7 @@ from agenttrace.errors import ReplayNotFound
 from agenttrace.jobs import ENDED
 from agenttrace.messages import content_hash
 from agenttrace_server.api import replays
-from agenttrace_server.api.asked import Limit, Offset, StoreOf, clean_id, problems
+from agenttrace_server.api.asked import Limit, Offset, StoreOf, ThresholdsOf, clean_id, problems
 from agenttrace_server.api.models import Listing
 from agenttrace_server.api.replay_models import (
     Baseline,
@@ -24,6 +24,7 @@ from agenttrace_server.api.replay_models import (
 from agenttrace_server.api.times import milliseconds, rfc3339
 from agenttrace_server.diff import output_of
 from agenttrace_server.replay import wishes
+from agenttrace_server.shown import Thresholds
 from agenttrace_server.store import Store, TraceSummary
 from agenttrace_server.store.replays import Experiment as Stored
 from agenttrace_server.store.replays import Replay, ReplayQuery, Worker
@@ -36,7 +37,9 @@ MOST_REPLAYS = 500
 @router.post(
     "/experiments", operation_id="startExperiment", status_code=201, responses=problems(404, 409)
 )
-def start_experiment(request: Request, store: StoreOf, new: NewExperiment) -> ExperimentResult:
+def start_experiment(
+    request: Request, store: StoreOf, thresholds: ThresholdsOf, new: NewExperiment
+) -> ExperimentResult:
     """Start every variant of a what-if, each as often as asked for, from one checkpoint."""
     wish = replays.wish_of(new)
     checkpoint = wishes.checkpoint_of(store, wish)
@@ -65,7 +68,7 @@ def start_experiment(request: Request, store: StoreOf, new: NewExperiment) -> Ex
     wishes.start(store, wanted)
     store.replays.add_experiment(experiment)
     request.app.state.bell.ring()
-    return _result(store, experiment)
+    return _result(store, thresholds, experiment)
 
 
 @router.get("/experiments", operation_id="listExperiments", responses=problems())
@@ -78,24 +81,27 @@ def list_experiments(store: StoreOf, offset: Offset = 0, limit: Limit = 50) -> L
 
 @router.get("/experiments/{experiment_id}", operation_id="getExperiment", responses=problems(404))
 def get_experiment(
-    request: Request, store: StoreOf, experiment_id: Annotated[str, Path(max_length=100)]
+    request: Request,
+    store: StoreOf,
+    thresholds: ThresholdsOf,
+    experiment_id: Annotated[str, Path(max_length=100)],
 ) -> ExperimentResult:
     """Return an experiment with a row for each of its replays, and the original run's beside."""
     replays.settle(request, store)
     experiment = store.replays.experiment(clean_id(experiment_id))
     if experiment is None:
         raise ReplayNotFound(f"There is no experiment {experiment_id!r}")
-    return _result(store, experiment)
+    return _result(store, thresholds, experiment)
 
 
-def _result(store: Store, experiment: Stored) -> ExperimentResult:
+def _result(store: Store, thresholds: Thresholds, experiment: Stored) -> ExperimentResult:
     found = _replays(store, experiment.experiment_id)
-    baseline = _baseline(store, experiment.source_trace_id)
+    baseline = _baseline(store, thresholds, experiment.source_trace_id)
     workers = store.replays.workers()
     return ExperimentResult(
         **_values(experiment, found),
         baseline=baseline,
-        outcomes=[_outcome(store, replay, baseline, workers) for replay in found],
+        outcomes=[_outcome(store, thresholds, replay, baseline, workers) for replay in found],
     )
 
 
@@ -110,20 +116,24 @@ def _values(experiment: Stored, found: list[Replay]) -> dict[str, object]:
     return values | {"done": sum(r.status in ENDED for r in found), "total": len(found)}
 
 
-def _baseline(store: Store, trace_id: str) -> Baseline | None:
+def _baseline(store: Store, thresholds: Thresholds, trace_id: str) -> Baseline | None:
     trace, summary = store.trace(trace_id), store.summary(trace_id)
     if trace is None or summary is None:
         return None
     return Baseline(
         trace_id=trace_id,
         output=output_of(trace),
-        failures=_failures(store, trace_id),
+        failures=_failures(store, thresholds, trace_id),
         **_figures(summary),
     )
 
 
 def _outcome(
-    store: Store, replay: Replay, baseline: Baseline | None, workers: list[Worker]
+    store: Store,
+    thresholds: Thresholds,
+    replay: Replay,
+    baseline: Baseline | None,
+    workers: list[Worker],
 ) -> Outcome:
     summary = store.summary(replay.trace_id) if replay.trace_id else None
     known = replay.output is not None and baseline is not None and baseline.output is not None
@@ -134,15 +144,17 @@ def _outcome(
         same_output=content_hash(replay.output or "") == content_hash(baseline.output or "")
         if known and baseline
         else None,
-        failures=_failures(store, summary.trace_id) if summary and summary.analysed else None,
+        failures=_failures(store, thresholds, summary.trace_id)
+        if summary and summary.analysed
+        else None,
         **(_figures(summary) if summary else blank),
     )
 
 
-def _failures(store: Store, trace_id: str) -> list[str]:
-    """The modes that were found, each once, in the order of their weight."""
-    found = store.failures(trace_id)
-    return list(dict.fromkeys(one.mode for one in found if one.review != "rejected"))
+def _failures(store: Store, thresholds: Thresholds, trace_id: str) -> list[str]:
+    """The modes of the failures that are shown, each once, in the order of their weight."""
+    found = filter(thresholds.show, store.failures(trace_id))
+    return list(dict.fromkeys(one.mode for one in found))
 
 
 def _figures(summary: TraceSummary) -> dict[str, int | float | None]:

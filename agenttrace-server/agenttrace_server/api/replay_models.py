@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agenttrace.jobs import Mode, Status
-from agenttrace_server.api.models import Failure, Model
+from agenttrace_server.api.findings import Failure
+from agenttrace_server.api.models import Model
 from agenttrace_server.replay.wishes import Otherwise
 
 Tier = Literal["restored", "recorded", "live"]

@@ -9,7 +9,16 @@ from fastapi import APIRouter, Path, Query, Request
 from agenttrace.errors import ReplayError, ReplayNotFound
 from agenttrace.jobs import Status
 from agenttrace_server.api import compare
-from agenttrace_server.api.asked import Limit, Offset, StoreOf, TraceId, clean_id, found, problems
+from agenttrace_server.api.asked import (
+    Limit,
+    Offset,
+    StoreOf,
+    ThresholdsOf,
+    TraceId,
+    clean_id,
+    found,
+    problems,
+)
 from agenttrace_server.api.models import Listing
 from agenttrace_server.api.replay_models import Diff, Family, NewReplay, Relative, Replay, Start
 from agenttrace_server.api.times import milliseconds, rfc3339
@@ -79,7 +88,7 @@ def cancel_replay(store: StoreOf, replay_id: ReplayId) -> Replay:
 
 
 @router.get("/replays/{replay_id}/diff", operation_id="diffReplay", responses=problems(404, 409))
-def diff_replay(store: StoreOf, replay_id: ReplayId) -> Diff:
+def diff_replay(store: StoreOf, thresholds: ThresholdsOf, replay_id: ReplayId) -> Diff:
     """Compare a replay with the run it began in, from its checkpoint on."""
     replay = stored(store, replay_id)
     if replay.trace_id is None or store.summary(replay.trace_id) is None:
@@ -87,7 +96,7 @@ def diff_replay(store: StoreOf, replay_id: ReplayId) -> Diff:
             f"Replay {replay_id!r} is {replay.status}: it has no trace to compare yet"
             + (f" ({replay.error})" if replay.error else "")
         )
-    return compare.diff(store, replay.source_trace_id, replay.trace_id)
+    return compare.diff(store, thresholds, replay.source_trace_id, replay.trace_id)
 
 
 @router.get("/traces/{trace_id}/replays", operation_id="getFamily", responses=problems(404))

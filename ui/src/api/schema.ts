@@ -414,6 +414,8 @@ export interface paths {
         /**
          * List Checkpoints
          * @description List the checkpoints of a trace in the order they were made.
+         *
+         *     One that cannot be resumed says in `why_not` what to do about it.
          */
         get: operations["listCheckpoints"];
         put?: never;
@@ -433,9 +435,49 @@ export interface paths {
         };
         /**
          * Get Checkpoint
-         * @description Return one checkpoint with its state.
+         * @description Return one checkpoint of a trace with its state, as text and as what the text says.
          */
         get: operations["getCheckpoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/checkpoints/{checkpoint_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find Checkpoint
+         * @description Return a checkpoint with its state, of the newest trace that has it unless one is named.
+         */
+        get: operations["findCheckpoint"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/messages/{message_id}/checkpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Checkpoint Before
+         * @description Return where to begin, to replay from just before a message.
+         */
+        get: operations["checkpointBefore"];
         put?: never;
         post?: never;
         delete?: never;
@@ -519,6 +561,281 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/replays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Replays
+         * @description List replays, newest first.
+         */
+        get: operations["listReplays"];
+        put?: never;
+        /**
+         * Start Replay
+         * @description Run an application again from a checkpoint, in a worker of yours, with what you change.
+         *
+         *     What comes back is queued, or simulated where no worker is connected: then `steps` says of each
+         *     call whether it would run again.
+         */
+        post: operations["startReplay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/replays/{replay_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Replay
+         * @description Return one replay as it is now.
+         */
+        get: operations["getReplay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/replays/{replay_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel Replay
+         * @description End a replay: at once if it waits, else as soon as its worker hears of it.
+         */
+        post: operations["cancelReplay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/replays/{replay_id}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Diff Replay
+         * @description Compare a replay with the run it began in, from its checkpoint on.
+         */
+        get: operations["diffReplay"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traces/{trace_id}/replays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Family
+         * @description Return what a trace is a replay of, and the replays of it, over all generations.
+         */
+        get: operations["getFamily"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/experiments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Experiments
+         * @description List experiments, newest first.
+         */
+        get: operations["listExperiments"];
+        put?: never;
+        /**
+         * Start Experiment
+         * @description Start every variant of a what-if, each as often as asked for, from one checkpoint.
+         */
+        post: operations["startExperiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/experiments/{experiment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Experiment
+         * @description Return an experiment with a row for each of its replays, and the original run's beside.
+         */
+        get: operations["getExperiment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare Traces
+         * @description Compare two traces: their messages aligned, what came of them, what they took.
+         *
+         *     If the right one is a replay of the left one, from the checkpoint it began at.
+         */
+        get: operations["compareTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/workers/claim": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Claim Job
+         * @description Give the oldest replay that a worker can run to it; wait for one if there is none yet.
+         *
+         *     The claim is a lease: it ends unless the worker sends heartbeats.
+         */
+        post: operations["claimJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/workers/{worker_id}/heartbeat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Beat
+         * @description Prolong a worker's claim; tell it whether to give its job up.
+         */
+        post: operations["beat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/replays/{replay_id}/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finish Replay
+         * @description Say how a replay ended. Saying it twice changes nothing; 409 if it is no longer yours.
+         */
+        post: operations["finishReplay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/workers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Workers
+         * @description List the workers that are connected now, and what they can run again.
+         */
+        get: operations["listWorkers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/workers/{worker_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Leave
+         * @description Say that a worker goes away; what it had is given to another one.
+         */
+        delete: operations["leave"];
         options?: never;
         head?: never;
         patch?: never;
@@ -643,6 +960,28 @@ export interface components {
             threshold: number;
         };
         /**
+         * Baseline
+         * @description The run that an experiment's replays began in, as the outcomes show it.
+         */
+        Baseline: {
+            /** Trace Id */
+            trace_id: string;
+            /** Output */
+            output: string | null;
+            /** Failures */
+            failures: string[];
+            /** Failure Count */
+            failure_count: number;
+            /** Tokens In */
+            tokens_in: number;
+            /** Tokens Out */
+            tokens_out: number;
+            /** Cost Usd */
+            cost_usd: number | null;
+            /** Duration Ms */
+            duration_ms: number;
+        };
+        /**
          * Centrality
          * @description How central an agent is: `degree` counts neighbours, the others lie between 0 and 1.
          */
@@ -662,7 +1001,7 @@ export interface components {
          * Checkpoint
          * @description A moment a run can go back to; `state` is the framework's own serialised form.
          *
-         *     `state` is null where it was not asked for (`?state=false`); `state_bytes` is its size in UTF-8.
+         *     `state` is null where it was not asked for; `state_bytes` is its size in UTF-8.
          */
         Checkpoint: {
             /** Checkpoint Id */
@@ -691,6 +1030,61 @@ export interface components {
             why_not: string | null;
         };
         /**
+         * CheckpointState
+         * @description A checkpoint whose `parsed` is its state as JSON, null where the state is no JSON.
+         */
+        CheckpointState: {
+            /** Checkpoint Id */
+            checkpoint_id: string;
+            /** Trace Id */
+            trace_id: string;
+            /** Span Id */
+            span_id: string;
+            /** Framework */
+            framework: string;
+            /** Label */
+            label: string;
+            /** State */
+            state: string | null;
+            /** State Bytes */
+            state_bytes: number;
+            /** Input */
+            input: string | null;
+            /** Config */
+            config: string | null;
+            /** Created At */
+            created_at: string;
+            /** Resumable */
+            resumable: boolean;
+            /** Why Not */
+            why_not: string | null;
+            /** Parsed */
+            parsed: unknown;
+        };
+        /**
+         * Claim
+         * @description A worker asks for a job, and waits up to `wait_seconds` for one.
+         */
+        Claim: {
+            /** Worker Id */
+            worker_id: string;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Targets
+             * @default []
+             */
+            targets: components["schemas"]["Target"][];
+            /**
+             * Wait Seconds
+             * @default 0
+             */
+            wait_seconds: number;
+        };
+        /**
          * Decisive
          * @description Where a failed run went wrong: steps and agents, the likeliest first.
          *
@@ -707,6 +1101,109 @@ export interface components {
             steps: components["schemas"]["SuspectStep"][];
             /** Agents */
             agents: components["schemas"]["SuspectAgent"][];
+        };
+        /**
+         * Diff
+         * @description What differs between two runs.
+         *
+         *     `same` says that no message differs, `first_divergence` is the place in `rows` of the first that
+         *     does. `left` and `right` are figures, of a replay's original those since the checkpoint.
+         */
+        Diff: {
+            /** Left Trace Id */
+            left_trace_id: string;
+            /** Right Trace Id */
+            right_trace_id: string;
+            /** Same */
+            same: boolean;
+            /** First Divergence */
+            first_divergence: number | null;
+            /** Rows */
+            rows: components["schemas"]["DiffRow"][];
+            /** Counts */
+            counts: {
+                [key: string]: number;
+            };
+            outputs: components["schemas"]["Outputs"];
+            /** Failures Gained */
+            failures_gained: components["schemas"]["Failure"][];
+            /** Failures Lost */
+            failures_lost: components["schemas"]["Failure"][];
+            left: components["schemas"]["Figures"];
+            right: components["schemas"]["Figures"];
+        };
+        /**
+         * DiffRow
+         * @description A message of the left run, its counterpart of the right one, or both.
+         *
+         *     `restored` ones lie before the checkpoint a replay began at. `words` is there of changed ones,
+         *     but for very many.
+         */
+        DiffRow: {
+            /**
+             * Change
+             * @enum {string}
+             */
+            change: "same" | "changed" | "removed" | "added" | "restored";
+            left: components["schemas"]["Said"] | null;
+            right: components["schemas"]["Said"] | null;
+            /** Similarity */
+            similarity: number;
+            /** Words */
+            words: components["schemas"]["Piece"][] | null;
+        };
+        /**
+         * Edit
+         * @description A change of a checkpoint's state: the value at `path`, a JSON Pointer or dotted.
+         */
+        Edit: {
+            /** Path */
+            path: string;
+            /** Value */
+            value?: unknown;
+        };
+        /**
+         * Experiment
+         * @description Several replays of one checkpoint; `done` counts those that have ended.
+         */
+        Experiment: {
+            /** Experiment Id */
+            experiment_id: string;
+            /** Name */
+            name: string;
+            /** Checkpoint Id */
+            checkpoint_id: string;
+            /** Source Trace Id */
+            source_trace_id: string;
+            /** Created At */
+            created_at: string;
+            /** Done */
+            done: number;
+            /** Total */
+            total: number;
+        };
+        /**
+         * ExperimentResult
+         * @description An experiment with what came of it so far, and what the original run came to.
+         */
+        ExperimentResult: {
+            /** Experiment Id */
+            experiment_id: string;
+            /** Name */
+            name: string;
+            /** Checkpoint Id */
+            checkpoint_id: string;
+            /** Source Trace Id */
+            source_trace_id: string;
+            /** Created At */
+            created_at: string;
+            /** Done */
+            done: number;
+            /** Total */
+            total: number;
+            baseline: components["schemas"]["Baseline"] | null;
+            /** Outcomes */
+            outcomes: components["schemas"]["Outcome"][];
         };
         /**
          * Failure
@@ -842,6 +1339,69 @@ export interface components {
             traces: number;
             /** Confirmed */
             confirmed: number;
+        };
+        /**
+         * Family
+         * @description A trace, what it is a replay of, and every replay of any of these; by start.
+         */
+        Family: {
+            /** Trace Id */
+            trace_id: string;
+            /** Members */
+            members: components["schemas"]["Relative"][];
+        };
+        /**
+         * Figures
+         * @description What one run took, from where the two are compared.
+         */
+        Figures: {
+            /** Duration Ms */
+            duration_ms: number;
+            /** Spans */
+            spans: number;
+            /** Messages */
+            messages: number;
+            /** Llm Calls */
+            llm_calls: number;
+            /** Tool Calls */
+            tool_calls: number;
+            /** Errors */
+            errors: number;
+            /** Tokens In */
+            tokens_in: number;
+            /** Tokens Out */
+            tokens_out: number;
+            /** Cost Usd */
+            cost_usd: number | null;
+        };
+        /**
+         * Finish
+         * @description How a worker's job ended.
+         */
+        Finish: {
+            /** Worker Id */
+            worker_id: string;
+            /** Attempt */
+            attempt: number;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "succeeded" | "failed" | "stopped" | "cancelled";
+            /** Error */
+            error?: string | null;
+            /** Trace Id */
+            trace_id?: string | null;
+            /** Output */
+            output?: string | null;
+            /**
+             * @default {
+             *       "restored": 0,
+             *       "recorded": 0,
+             *       "live": 0
+             *     }
+             */
+            counts: components["schemas"]["TierCounts-Input"];
         };
         /**
          * FrameworkStats
@@ -1006,6 +1566,63 @@ export interface components {
             uptime_seconds: number;
         };
         /**
+         * Heartbeat
+         * @description A worker is alive and this far with its job.
+         */
+        Heartbeat: {
+            /** Replay Id */
+            replay_id: string;
+            /** Attempt */
+            attempt: number;
+            /**
+             * @default {
+             *       "restored": 0,
+             *       "recorded": 0,
+             *       "live": 0
+             *     }
+             */
+            counts: components["schemas"]["TierCounts-Input"];
+            /** Trace Id */
+            trace_id?: string | null;
+        };
+        /**
+         * Job
+         * @description A replay to run, with all it needs.
+         */
+        Job: {
+            /** Replay Id */
+            replay_id: string;
+            /** Attempt */
+            attempt: number;
+            /** Target */
+            target: string;
+            /** Checkpoint */
+            checkpoint: {
+                [key: string]: unknown;
+            };
+            /** Edits */
+            edits: {
+                [key: string]: unknown;
+            }[];
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "recorded" | "live";
+            /** Live Tools */
+            live_tools: string[] | string;
+            /** Recording */
+            recording: {
+                [key: string]: unknown;
+            };
+            /** Source Trace Id */
+            source_trace_id: string;
+            /** Timeout Seconds */
+            timeout_seconds: number;
+            /** Lease Seconds */
+            lease_seconds: number;
+        };
+        /**
          * Latency
          * @description Durations of traces that have ended, in milliseconds; null where there is none.
          */
@@ -1036,6 +1653,17 @@ export interface components {
         Listing_Checkpoint_: {
             /** Items */
             items: components["schemas"]["Checkpoint"][];
+            /** Total */
+            total: number;
+            /** Offset */
+            offset: number;
+            /** Limit */
+            limit: number;
+        };
+        /** Listing[Experiment] */
+        Listing_Experiment_: {
+            /** Items */
+            items: components["schemas"]["Experiment"][];
             /** Total */
             total: number;
             /** Offset */
@@ -1087,6 +1715,17 @@ export interface components {
             /** Limit */
             limit: number;
         };
+        /** Listing[Replay] */
+        Listing_Replay_: {
+            /** Items */
+            items: components["schemas"]["Replay"][];
+            /** Total */
+            total: number;
+            /** Offset */
+            offset: number;
+            /** Limit */
+            limit: number;
+        };
         /** Listing[TraceSummary] */
         Listing_TraceSummary_: {
             /** Items */
@@ -1109,6 +1748,8 @@ export interface components {
         /**
          * Message
          * @description One thing one agent said to another; `caused_by` is the message that led to it.
+         *
+         *     `checkpoint_id` is where to begin to replay from just before it; null if nowhere.
          */
         Message: {
             /** Message Id */
@@ -1145,6 +1786,8 @@ export interface components {
             provenance: "observed" | "inferred";
             /** Confidence */
             confidence: number;
+            /** Checkpoint Id */
+            checkpoint_id: string | null;
         };
         /**
          * ModeAgreement
@@ -1203,6 +1846,58 @@ export interface components {
             cost_usd: number | null;
         };
         /**
+         * NewExperiment
+         * @description Several replays of one checkpoint: every variant, each `repeats` times.
+         */
+        NewExperiment: {
+            /** Checkpoint Id */
+            checkpoint_id?: string | null;
+            /** Message Id */
+            message_id?: string | null;
+            /** Trace Id */
+            trace_id?: string | null;
+            /**
+             * Mode
+             * @default recorded
+             * @enum {string}
+             */
+            mode: "recorded" | "live";
+            /**
+             * Live Tools
+             * @default []
+             */
+            live_tools: string[] | "all";
+            /** Target */
+            target?: string | null;
+            /**
+             * Timeout Seconds
+             * @default 600
+             */
+            timeout_seconds: number;
+            /** Otherwise */
+            otherwise?: ("simulate" | "queue" | "refuse") | null;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Variants
+             * @default [
+             *       {
+             *         "label": "",
+             *         "edits": []
+             *       }
+             *     ]
+             */
+            variants: components["schemas"]["Variant"][];
+            /**
+             * Repeats
+             * @default 1
+             */
+            repeats: number;
+        };
+        /**
          * NewFailure
          * @description A failure that a person saw, of a span, a message or the run as a whole.
          */
@@ -1247,6 +1942,106 @@ export interface components {
             reviewer?: string | null;
         };
         /**
+         * NewReplay
+         * @description One replay to start.
+         */
+        NewReplay: {
+            /** Checkpoint Id */
+            checkpoint_id?: string | null;
+            /** Message Id */
+            message_id?: string | null;
+            /** Trace Id */
+            trace_id?: string | null;
+            /**
+             * Mode
+             * @default recorded
+             * @enum {string}
+             */
+            mode: "recorded" | "live";
+            /**
+             * Live Tools
+             * @default []
+             */
+            live_tools: string[] | "all";
+            /** Target */
+            target?: string | null;
+            /**
+             * Timeout Seconds
+             * @default 600
+             */
+            timeout_seconds: number;
+            /** Otherwise */
+            otherwise?: ("simulate" | "queue" | "refuse") | null;
+            /**
+             * Edits
+             * @default []
+             */
+            edits: components["schemas"]["Edit"][];
+            /**
+             * Label
+             * @default
+             */
+            label: string;
+        };
+        /**
+         * Orders
+         * @description What a worker has to do about its job.
+         */
+        Orders: {
+            /** Cancel */
+            cancel: boolean;
+        };
+        /**
+         * Outcome
+         * @description What came of one replay of an experiment; what is not known yet is null.
+         */
+        Outcome: {
+            replay: components["schemas"]["Replay"];
+            /** Output */
+            output: string | null;
+            /** Same Output */
+            same_output: boolean | null;
+            /** Failures */
+            failures: string[] | null;
+            /** Failure Count */
+            failure_count: number | null;
+            /** Tokens In */
+            tokens_in: number | null;
+            /** Tokens Out */
+            tokens_out: number | null;
+            /** Cost Usd */
+            cost_usd: number | null;
+            /** Duration Ms */
+            duration_ms: number | null;
+        };
+        /**
+         * Outputs
+         * @description What both runs came to.
+         */
+        Outputs: {
+            /** Left */
+            left: string | null;
+            /** Right */
+            right: string | null;
+            /** Same */
+            same: boolean;
+            /** Words */
+            words: components["schemas"]["Piece"][] | null;
+        };
+        /**
+         * Piece
+         * @description A part of a text: in both, only in the left one, or only in the right one.
+         */
+        Piece: {
+            /**
+             * Op
+             * @enum {string}
+             */
+            op: "same" | "removed" | "added";
+            /** Text */
+            text: string;
+        };
+        /**
          * Plugin
          * @description One installed plugin, the hooks it answers, and why it does not work if so.
          */
@@ -1281,6 +2076,87 @@ export interface components {
             name: string;
         };
         /**
+         * Relative
+         * @description A trace of a family of replays; `status` is `deleted` where it is gone.
+         */
+        Relative: {
+            /** Trace Id */
+            trace_id: string;
+            /** Replay Of */
+            replay_of: string | null;
+            /** Replay Id */
+            replay_id: string | null;
+            /** Name */
+            name: string;
+            /** Status */
+            status: string;
+            /** Start Time */
+            start_time: string;
+        };
+        /**
+         * Replay
+         * @description A replay as it is now.
+         *
+         *     `steps` is there of a simulated one only. `note` says what a queued one waits for.
+         */
+        Replay: {
+            /** Replay Id */
+            replay_id: string;
+            /** Checkpoint Id */
+            checkpoint_id: string;
+            /** Source Trace Id */
+            source_trace_id: string;
+            /** Trace Id */
+            trace_id: string | null;
+            /** Framework */
+            framework: string;
+            /** Target */
+            target: string | null;
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "recorded" | "live";
+            /** Edits */
+            edits: components["schemas"]["Edit"][];
+            /** Live Tools */
+            live_tools: string[] | "all";
+            /** Timeout Seconds */
+            timeout_seconds: number;
+            /** Label */
+            label: string;
+            /** Experiment Id */
+            experiment_id: string | null;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "queued" | "claimed" | "running" | "succeeded" | "failed" | "stopped" | "cancelled" | "simulated";
+            /** Attempt */
+            attempt: number;
+            /** Worker Id */
+            worker_id: string | null;
+            /** Cancel */
+            cancel: boolean;
+            /** Error */
+            error: string | null;
+            /** Output */
+            output: string | null;
+            counts: components["schemas"]["TierCounts-Output"];
+            /** Steps */
+            steps: components["schemas"]["Step"][] | null;
+            /** Note */
+            note: string | null;
+            /** Created At */
+            created_at: string;
+            /** Started At */
+            started_at: string | null;
+            /** Ended At */
+            ended_at: string | null;
+            /** Duration Ms */
+            duration_ms: number | null;
+        };
+        /**
          * ReviewChange
          * @description What a person decided about a failure; what is left out stays as it is.
          *
@@ -1302,6 +2178,26 @@ export interface components {
             decisive?: boolean | null;
             /** Reviewer */
             reviewer?: string | null;
+        };
+        /**
+         * Said
+         * @description A message as a comparison shows it; `content` is left out where both sides say the same.
+         */
+        Said: {
+            /** Message Id */
+            message_id: string;
+            /** Span Id */
+            span_id: string;
+            /** Sender */
+            sender: string;
+            /** Recipient */
+            recipient: string;
+            /** Type */
+            type: string;
+            /** Content */
+            content: string | null;
+            /** Sent At */
+            sent_at: string;
         };
         /**
          * Scope
@@ -1565,6 +2461,27 @@ export interface components {
             latency_ms: number;
         };
         /**
+         * Step
+         * @description What a replay would do with one recorded call, and why.
+         */
+        Step: {
+            /** Span Id */
+            span_id: string;
+            /** Kind */
+            kind: string;
+            /** Agent */
+            agent: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Tier
+             * @enum {string}
+             */
+            tier: "restored" | "recorded" | "live";
+            /** Why */
+            why: string;
+        };
+        /**
          * SuspectAgent
          * @description An agent, with the likelihood that it decided the failure.
          */
@@ -1595,6 +2512,52 @@ export interface components {
             quote: string;
             /** Failures */
             failures: string[];
+        };
+        /**
+         * Target
+         * @description What a worker can run again; `framework` is empty where it cannot tell.
+         */
+        Target: {
+            /** Name */
+            name: string;
+            /**
+             * Framework
+             * @default
+             */
+            framework: string;
+        };
+        /**
+         * TierCounts
+         * @description How many calls were restored, answered from the record, and run live so far.
+         */
+        "TierCounts-Input": {
+            /**
+             * Restored
+             * @default 0
+             */
+            restored: number;
+            /**
+             * Recorded
+             * @default 0
+             */
+            recorded: number;
+            /**
+             * Live
+             * @default 0
+             */
+            live: number;
+        };
+        /**
+         * TierCounts
+         * @description How many model and tool calls were restored, answered from the record, and run live.
+         */
+        "TierCounts-Output": {
+            /** Restored */
+            restored: number;
+            /** Recorded */
+            recorded: number;
+            /** Live */
+            live: number;
         };
         /**
          * TraceSummary
@@ -1646,6 +2609,54 @@ export interface components {
             analysed: boolean;
             /** Version */
             version: number;
+        };
+        /**
+         * Variant
+         * @description One thing to try in an experiment.
+         */
+        Variant: {
+            /**
+             * Label
+             * @default
+             */
+            label: string;
+            /**
+             * Edits
+             * @default []
+             */
+            edits: components["schemas"]["Edit"][];
+        };
+        /**
+         * Worker
+         * @description A process of a user's that runs replays.
+         */
+        Worker: {
+            /** Worker Id */
+            worker_id: string;
+            /** Name */
+            name: string;
+            /** Targets */
+            targets: components["schemas"]["WorkerTarget"][];
+            /** Seen At */
+            seen_at: string;
+        };
+        /**
+         * WorkerTarget
+         * @description What a worker can run again.
+         */
+        WorkerTarget: {
+            /** Name */
+            name: string;
+            /** Framework */
+            framework: string;
+        };
+        /**
+         * Workers
+         * @description The workers that are connected now.
+         */
+        Workers: {
+            /** Items */
+            items: components["schemas"]["Worker"][];
         };
         /**
          * FieldError
@@ -2688,7 +3699,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description That cannot be done to this one; `detail` says why */
+            /** @description It cannot be done now, or not to this one; `detail` says why and what to do */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3030,7 +4041,7 @@ export interface operations {
     listCheckpoints: {
         parameters: {
             query?: {
-                /** @description Whether to send the states, which are large */
+                /** @description Whether to send the states too */
                 state?: boolean;
                 /** @description How many to leave out */
                 offset?: number;
@@ -3121,7 +4132,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Checkpoint"];
+                    "application/json": components["schemas"]["CheckpointState"];
                 };
             };
             /** @description The API key is missing or wrong */
@@ -3144,6 +4155,155 @@ export interface operations {
             };
             /** @description There is no such thing */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    findCheckpoint: {
+        parameters: {
+            query?: {
+                /** @description Which trace, where several have this id */
+                trace_id?: string | null;
+            };
+            header?: never;
+            path: {
+                checkpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckpointState"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    checkpointBefore: {
+        parameters: {
+            query?: {
+                /** @description Which trace, where several have this id */
+                trace_id?: string | null;
+            };
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckpointState"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done now, or not to this one; `detail` says why and what to do */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3379,6 +4539,1025 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Listing_RejectedSpan_"];
                 };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listReplays: {
+        parameters: {
+            query?: {
+                status?: ("queued" | "claimed" | "running" | "succeeded" | "failed" | "stopped" | "cancelled" | "simulated") | null;
+                /** @description Replayed, or what came of it */
+                trace?: string | null;
+                checkpoint?: string | null;
+                experiment?: string | null;
+                /** @description How many to leave out */
+                offset?: number;
+                /** @description How many at most */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_Replay_"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    startReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewReplay"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replay"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done now, or not to this one; `detail` says why and what to do */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                replay_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replay"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancelReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                replay_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replay"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    diffReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                replay_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Diff"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done now, or not to this one; `detail` says why and what to do */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getFamily: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hex digits */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Family"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listExperiments: {
+        parameters: {
+            query?: {
+                /** @description How many to leave out */
+                offset?: number;
+                /** @description How many at most */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_Experiment_"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    startExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExperiment"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentResult"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done now, or not to this one; `detail` says why and what to do */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentResult"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compareTraces: {
+        parameters: {
+            query: {
+                /** @description A trace id */
+                left: string;
+                /** @description A trace id */
+                right: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Diff"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    claimJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Claim"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description There is no job */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    beat: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                worker_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Heartbeat"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Orders"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    finishReplay: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                replay_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Finish"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replay"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It cannot be done now, or not to this one; `detail` says why and what to do */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listWorkers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workers"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    leave: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                worker_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The API key is missing or wrong */
             401: {
