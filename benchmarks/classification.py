@@ -17,9 +17,9 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from labelled import Record, records, step_of, trace_of
+from labelled import Record, index_of, names_of, records, step_of, steps_of, trace_of
 from train_decisive import set_of, truth
 
 from agenttrace.models import Trace
@@ -31,6 +31,9 @@ from agenttrace_server.mast.suspects import by_agent, rank
 
 Prediction = dict[str, Any]
 
+_CHECKS: Final = frozenset(("3.2", "3.3"))
+"""The two modes of verification, which the paper and its data name and order differently."""
+
 
 def predict(record: Record, trace: Trace, plugins: Plugins, threshold: float) -> Prediction:
     """Return what the classifiers and the ranking say of a record."""
@@ -39,12 +42,13 @@ def predict(record: Record, trace: Trace, plugins: Plugins, threshold: float) ->
     for failure in failures:
         if failure.mode in modes:
             modes[failure.mode] = max(modes[failure.mode], failure.confidence)
-    suspects = rank(trace)
-    ranking = [
-        {"agent": one.agent, "step": step_of(one.message.message_id), "score": round(one.score, 4)}
-        for one in suspects
-    ]
-    agents = by_agent((one.agent, one.score) for one in suspects)
+    names = names_of(record)
+    ranking = []
+    for one in rank(trace):
+        step = step_of(one.message.message_id)
+        agent = one.agent if step is None else names.get(step) or one.agent
+        ranking.append({"agent": agent, "step": step, "score": round(one.score, 4)})
+    agents = by_agent((str(one["agent"]), float(str(one["score"]))) for one in ranking)
     return {
         "id": record.get("id"),
         "modes": modes,
@@ -83,7 +87,9 @@ def kappa(pairs: Sequence[tuple[bool, bool]]) -> dict[str, float]:
 
 def baselines(record: Record) -> dict[str, tuple[str, int]]:
     """Return what one-liners would name: the step before the first error, the first answer."""
-    steps = [(int(s.get("index", i)), s) for i, s in enumerate(record["steps"])]
+    steps = [(index_of(s, i), s) for i, s in enumerate(steps_of(record))]
+    if not steps:
+        return {}
     names = [str(s.get("agent") or "") for _, s in steps]
     failing = (i for i, (_, s) in enumerate(steps) if FAILS.search(str(s.get("content") or "")))
     at = max(0, next(failing, 1) - 1)
@@ -123,21 +129,23 @@ def report_modes(given: Sequence[tuple[Record, Prediction]]) -> None:
     """Print agreement by mode and pooled, beside that of each framework's most common modes."""
     by_set: dict[str, list[tuple[Record, Prediction]]] = defaultdict(list)
     for record, prediction in given:
-        if (record.get("labels") or {}).get("mast"):
-            by_set[str(record["id"]).split(":")[0]].append((record, prediction))
+        if marks_of(record):
+            by_set[set_of(record).split(":")[0]].append((record, prediction))
     for name, rows in sorted(by_set.items()):
         print(f"\n{name}, n={len(rows)}: shown findings by mode")
         pooled: list[tuple[bool, bool]] = []
         prior: list[tuple[bool, bool]] = []
         for mode in MODES:
-            marked = [(r, p) for r, p in rows if r["labels"]["mast"].get(mode) is not None]
-            pairs = [(mode in p["shown"], bool(r["labels"]["mast"][mode])) for r, p in marked]
+            marked = [(r, p, marks_of(r)[mode]) for r, p in rows if mode in marks_of(r)]
+            pairs = [(mode in p["shown"], true) for _, p, true in marked]
             pooled += pairs
-            prior += _prior([(r, bool(r["labels"]["mast"][mode])) for r, _ in marked])
+            prior += _prior([(r, true) for r, _, true in marked])
             if pairs:
                 print(f"  {mode}  {_line(pairs)}")
         checks = [
-            (bool({"3.2", "3.3"} & set(p["shown"])), _either(r["labels"]["mast"])) for r, p in rows
+            (bool(_CHECKS & set(p["shown"])), any(marks_of(r).get(mode) for mode in _CHECKS))
+            for r, p in rows
+            if _CHECKS & marks_of(r).keys()
         ]
         print(f"  V    {_line(checks)}\n  all  {_line(pooled)}\n  framework prior  {_line(prior)}")
         good = [p for r, p in rows if r["labels"].get("task_success") == 1]
@@ -146,8 +154,13 @@ def report_modes(given: Sequence[tuple[Record, Prediction]]) -> None:
             print(f"  runs that succeeded and are shown a finding: {wilson(alarms, len(good))}")
 
 
-def _either(labels: dict[str, Any]) -> bool:
-    return bool(labels.get("3.2")) or bool(labels.get("3.3"))
+def marks_of(record: Record) -> dict[str, bool]:
+    """Return which modes people found in a run and which they did not; the others they left out."""
+    labels = record.get("labels")
+    marks = labels.get("mast") if isinstance(labels, dict) else None
+    if not isinstance(marks, dict):
+        return {}
+    return {mode: bool(mark) for mode, mark in marks.items() if mark is not None}
 
 
 def _prior(rows: Sequence[tuple[Record, bool]]) -> list[tuple[bool, bool]]:

@@ -1,10 +1,12 @@
 """Labelled runs as traces: records of any framework, read like any other input.
 
 A record is a JSON object with `id`, `task` and `steps` (`index`, `agent`, `to`, `role`, `content`,
-`tool_calls`); whatever else it has is not looked at here.
+`tool_calls`); whatever else it has is not looked at here. Any of them may be missing or odd: what
+cannot be read costs itself, not the record.
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,12 +25,41 @@ Record = dict[str, Any]
 
 
 def records(folder: Path) -> Iterator[tuple[str, Record]]:
-    """Yield each record of each `*.jsonl` file with the name of its file."""
+    """Yield each record of each `*.jsonl` file with the name of its file.
+
+    A line that is no JSON object is no record: it is named on stderr and passed over.
+    """
     for path in sorted(folder.glob("*.jsonl")):
-        with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                if line.strip():
-                    yield path.stem, json.loads(line)
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            for number, line in enumerate(lines, 1):
+                record = _read(line)
+                if isinstance(record, dict):
+                    yield path.stem, record
+                elif line.strip():
+                    print(f"{path}:{number}: no JSON object, passed over", file=sys.stderr)
+
+
+def _read(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def steps_of(record: Record) -> list[Record]:
+    """Return a record's steps; one that is no object is a step in which nothing is known."""
+    steps = record.get("steps")
+    if not isinstance(steps, list):
+        return []
+    return [step if isinstance(step, dict) else {"content": step} for step in steps]
+
+
+def index_of(step: Record, place: int) -> int:
+    """Return a step's own index, else its place among the steps."""
+    index = step.get("index")
+    if isinstance(index, str) and index.lstrip("-").isdecimal():
+        return int(index)
+    return index if isinstance(index, int) else place
 
 
 def trace_of(record: Record, plugins: Plugins) -> Trace:
@@ -44,18 +75,17 @@ def step_of(message_id: str | None) -> int | None:
 
 def names_of(record: Record) -> dict[int, str]:
     """Return, for each step's index, who took it, as the record itself spells the name."""
-    steps = record.get("steps") or []
-    return {_index(step, place): _spelt(step) for place, step in enumerate(steps)}
+    return {index_of(step, place): _spelt(step) for place, step in enumerate(steps_of(record))}
 
 
 def _raws(record: Record) -> Iterator[RawSpan]:
-    steps = record.get("steps") or []
+    steps, task = steps_of(record), _plain(record.get("task"))
     trace_id = "c" * 32
     end = (len(steps) + 2) * _STEP_NS
-    root = {semconv.AGENTTRACE_KIND: "workflow", semconv.AGENTTRACE_INPUT: record.get("task") or ""}
+    root = {semconv.AGENTTRACE_KIND: "workflow", semconv.AGENTTRACE_INPUT: task}
     first = steps[0] if steps else {}
-    if record.get("task") and _name(first) != USER:
-        asked = _message(USER, _name(first) or "agent", str(record["task"]), "task", USER)
+    if task and _name(first) != USER:
+        asked = _message(USER, _name(first) or "agent", task, "task", USER)
         events: tuple[SpanEvent, ...] = (SpanEvent(semconv.MESSAGE_EVENT, _STEP_NS // 2, asked),)
     else:
         events = ()
@@ -68,7 +98,7 @@ def _raws(record: Record) -> Iterator[RawSpan]:
         said: dict[str, Any] = {semconv.AGENTTRACE_OUTPUT: text}
         events = ()
         if step.get("role") == "tool":
-            tool = step.get("name") or name
+            tool = _plain(step.get("name")) or name
             said |= {semconv.AGENTTRACE_KIND: "tool", semconv.GEN_AI_TOOL_NAME: tool}
             said[semconv.GEN_AI_AGENT_NAME] = caller
         else:
@@ -78,7 +108,7 @@ def _raws(record: Record) -> Iterator[RawSpan]:
                 said[semconv.GEN_AI_AGENT_NAME] = name
             if step.get("role") != "system":
                 to = _recipient(steps, place, name)
-                event = _message(name, to, text, "task", f"step-{_index(step, place)}")
+                event = _message(name, to, text, "task", f"step-{index_of(step, place)}")
                 events = (SpanEvent(semconv.MESSAGE_EVENT, at + _STEP_NS // 2, event),)
         yield RawSpan(
             trace_id,
@@ -103,13 +133,14 @@ def _message(sender: str, to: str, text: str, kind: str, message_id: str) -> dic
     }
 
 
-def _index(step: Record, place: int) -> int:
-    index = step.get("index")
-    return index if isinstance(index, int) else place
-
-
 def _spelt(step: Record) -> str:
-    return str(step.get("agent") or step.get("name") or step.get("role") or "")
+    return _plain(step.get("agent") or step.get("name") or step.get("role"))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value)
 
 
 def _name(step: Record) -> str:
@@ -119,14 +150,14 @@ def _name(step: Record) -> str:
 
 def _text(step: Record) -> str:
     calls = step.get("tool_calls") or []
-    text = str(step.get("content") or "")
-    told = [call if isinstance(call, str) else json.dumps(call) for call in calls]
+    text = _plain(step.get("content"))
+    told = [_plain(call) for call in (calls if isinstance(calls, list) else [calls])]
     return "\n".join([text, *(call for call in told if call not in text)]).strip()
 
 
 def _recipient(steps: list[Record], place: int, name: str) -> str:
-    if to := steps[place].get("to"):
-        return USER if str(to).lower() in _USERS else str(to)
+    if to := _plain(steps[place].get("to")):
+        return USER if to.lower() in _USERS else to
     for later in steps[place + 1 : place + 8]:
         other = _name(later)
         if other and other != name and later.get("role") not in ("tool", "system"):

@@ -64,8 +64,9 @@ def truth(record: Record) -> tuple[str, int] | None:
         ("mistake_agent", "mistake_step", 0),
         ("root_agent", "root_step", 1),
     ):
-        if labels.get(step) is not None:
-            return _spelt(record, labels.get(agent)), int(labels[step]) - first
+        number = str(labels.get(step))
+        if number.lstrip("-").isdecimal():
+            return _spelt(record, labels.get(agent)), int(number) - first
     return None
 
 

@@ -1,10 +1,11 @@
 """MAST category 3: checks that are missing, wrong or without consequence."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final
 
-from agenttrace.models import USER, FailureAnnotation
+from agenttrace.models import USER, FailureAnnotation, Span
 from agenttrace_server.mast import signs
 from agenttrace_server.mast.finding import quote
 from agenttrace_server.mast.modes import mode_found
@@ -123,21 +124,22 @@ def approved_what_failed(talk: Talk) -> Iterator[FailureAnnotation]:
     Sees an approving message whose sender's last tool call answered with failed tests or an error.
     Cannot see an approval that is wrong about the matter itself.
     """
-    calls: dict[str | None, list[tuple[int, str]]] = {}
-    for span in talk.tools:
-        text = signs.tool_error(span) or span.output or ""
-        calls.setdefault(talk.trace.agent_of(span), []).append((span.end_ns, text))
+    calls: dict[str | None, list[Span]] = {}
+    for span in sorted(talk.tools, key=lambda span: span.end_ns):
+        calls.setdefault(talk.trace.agent_of(span), []).append(span)
     for said in talk.said:
-        mine = [text for end, text in calls.get(said.sender, ()) if end <= said.message.sent_at]
-        if not mine or not approves(said.text):
+        mine = calls.get(said.sender, [])
+        upto = bisect_right(mine, said.message.sent_at, key=lambda span: span.end_ns)
+        if not upto or not approves(said.text):
             continue
-        if failed := _TESTS_FAILED.search(mine[-1][:8000]):
+        result = signs.tool_error(mine[upto - 1]) or mine[upto - 1].output or ""
+        if failed := _TESTS_FAILED.search(result[:8000]):
             yield mode_found(
                 talk.trace,
                 "3.3",
                 message=said.message,
                 agent=said.sender,
-                evidence=quote(mine[-1], failed.start(), failed.end()),
+                evidence=quote(result, failed.start(), failed.end()),
                 explanation=f"{said.sender} approves, and its own last check had failed.",
                 confidence=0.85,
                 severity="high",
