@@ -30,7 +30,10 @@ def compare_traces(store: StoreOf, thresholds: ThresholdsOf, left: Id, right: Id
 
 
 def diff(store: Store, thresholds: Thresholds, left: str, right: str) -> Diff:
-    """Return the comparison of two traces, with the failures that are shown. Raises `TraceNotFound`."""
+    """Return the comparison of two traces, with the failures that are shown.
+
+    Raises `TraceNotFound`.
+    """
     runs = _run(store, thresholds, left), _run(store, thresholds, right)
     found = diffs.compare(*runs, _since(store, left, right))
     return Diff(
