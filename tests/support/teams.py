@@ -22,6 +22,11 @@ def says(sender: str, recipient: str, content: str, type: Any = "task", **more: 
 
 def talk(*turns: tuple[str, str, str], **about: Any) -> Trace:
     """Return a run in which each turn is (sender, recipient, content)."""
+    return build(told(*turns, **about), plugins=Plugins())
+
+
+def told(*turns: tuple[str, str, str], **about: Any) -> Node:
+    """Return the spans of a run in which each turn is (sender, recipient, content)."""
     nodes: list[Any] = []
     working: set[str] = set()
     for sender, recipient, content in turns:
@@ -32,7 +37,7 @@ def talk(*turns: tuple[str, str, str], **about: Any) -> Trace:
         if kind == "task":
             working.add(recipient)
         nodes.append(says(sender, recipient, content, kind))
-    return build(workflow("run", *nodes, **about), plugins=Plugins())
+    return workflow("run", *nodes, **about)
 
 
 START = (
