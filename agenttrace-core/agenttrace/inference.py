@@ -147,19 +147,19 @@ class _Heard:
 
 def _handoffs(trace: Trace, heard: _Heard) -> list[Message]:
     """A message for each span that states a handoff, or calls a tool like `transfer_to_coder`."""
-    stating = [s for s in trace.spans if s.kind == "handoff" or _TRANSFER.match(s.tool or "")]
+    stating = [s for s in trace.spans if s.kind == "handoff" or TRANSFER.match(s.tool or "")]
     if not stating:
         return []
-    agents = {_slug(span.agent): span.agent for span in trace.spans if span.agent}
+    agents = {slug(span.agent): span.agent for span in trace.spans if span.agent}
     outer_tool = nearest(trace, lambda span: span.kind in ("tool", "handoff"))
     found = []
     for span in stating:
         if span.kind == "handoff":
             sender, recipient = _parties(trace, span)
-        elif span.kind == "tool" and (target := _TRANSFER.match(span.tool or "")):
+        elif span.kind == "tool" and (target := TRANSFER.match(span.tool or "")):
             outer = outer_tool[span.span_id]
             seen_twice = outer is not None and outer.tool == span.tool
-            recipient = None if seen_twice else agents.get(_slug(target[1]))
+            recipient = None if seen_twice else agents.get(slug(target[1]))
             sender = trace.agent_of(span)
         else:
             continue
@@ -170,20 +170,29 @@ def _handoffs(trace: Trace, heard: _Heard) -> list[Message]:
     return found
 
 
-_TRANSFER: Final = re.compile(r"(?:transfer|handoff|hand_off|delegate)(?:_back)?_to_(.+)")
+TRANSFER: Final = re.compile(r"(?:transfer|handoff|hand_off|delegate)(?:_back)?_to_(.+)")
+"""How tools are called by which an agent hands over to another."""
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """Return an agent's name as tools have it in theirs."""
     return re.sub(r"\W+", "_", name.strip().lower())
+
+
+def recipient_of(span: Span) -> str | None:
+    """Return whom a handoff span says it hands to."""
+    for _, target in semconv.HANDOFFS:
+        if recipient := as_text(span.attributes.get(target)):
+            return recipient
+    _, found, recipient = span.name.partition("handoff to ")
+    return recipient if found else None
 
 
 def _parties(trace: Trace, span: Span) -> tuple[str | None, str | None]:
     for source, target in semconv.HANDOFFS:
-        recipient = as_text(span.attributes.get(target))
-        if recipient:
-            return as_text(span.attributes.get(source)) or trace.agent_of(span), recipient
-    _, found, recipient = span.name.partition("handoff to ")
-    return trace.agent_of(span), (recipient if found else None)
+        if as_text(span.attributes.get(target)):
+            return as_text(span.attributes.get(source)) or trace.agent_of(span), recipient_of(span)
+    return trace.agent_of(span), recipient_of(span)
 
 
 def _nested(trace: Trace, in_runs: Runs, heard: _Heard) -> list[Message]:

@@ -6,198 +6,177 @@ strongest to weakest:
 
 1. a step of the framework (its own id of it) that both are or refer to;
 2. a link from a span of one to a span of the other;
-3. the same message in both, sent here and received there;
-4. the same session (conversation, thread, team), and fragments that lie close in time. Alone, a
-   session joins nothing that is whole: a conversation is many runs.
-5. A trace that only announces an agent goes with the first run after it, in the same process, that
+3. the same message in both, or one that is sent here and answered there;
+4. an agent that is handed over to here and begins there, in the same session;
+5. the same session (conversation, thread, team), and fragments that lie close in time. Alone, a
+   session joins nothing that is whole: a conversation is many runs;
+6. a trace that only announces an agent goes with the first run after it, in the same process, that
    the agent takes part in.
+
+A shared message or session never makes two whole runs one, nor two runs that begin with the same
+agent, whatever lies between them: that is how a chat of a thousand turns stays a thousand traces.
+What a replay recorded is never joined to anything but its own.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal
 
 import msgspec
 
-from agenttrace import semconv
-from agenttrace.chat import as_text
-from agenttrace.models import Span
+from agenttrace.fragments import Fragment, SpanFacts, fragments
+from agenttrace.inference import slug
 
 CLOSE_NS = 1_000_000_000
 """Fragments of one session that lie no further apart than this belong together: one second."""
 
-# Ids that frameworks give to their steps, and by which a step names the one it is part of.
-_STEP_IDS = ("gen_ai.task.id", "gen_ai.task.parent.id", "event_id", "parent_event_id")
-_UNIQUE = 16
-"""Shorter ids than this are somebody's counter, not unique."""
+Reason = Literal["step", "link", "message", "handoff", "session", "announced", "by hand"]
+"""Why a trace was joined to another."""
 
-_MESSAGE_IDS = (semconv.MESSAGE_ID, semconv.MESSAGE_CAUSED_BY)
+Tie = tuple[str, str]
+"""Two trace ids."""
 
 
-class SpanFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What joining needs to know of a span; times are Unix nanoseconds.
-
-    `process` says in which process it was recorded; `announces` that it does no more than make an
-    agent known; `begins_run` that it is the root of a whole run.
-    """
+class Part(msgspec.Struct, frozen=True):
+    """One trace of a run: to which other it was joined, and why. The first is joined to none."""
 
     trace_id: str
-    span_id: str
-    parent_id: str | None = None
-    start_ns: int = 0
-    end_ns: int = 0
-    process: str = ""
-    session: str | None = None
-    steps: tuple[str, ...] = ()
-    links: tuple[str, ...] = ()
-    """The trace ids that the span links to, where such a link means: this comes from that."""
-    messages: tuple[str, ...] = ()
-    agent: str | None = None
-    announces: bool = False
-    begins_run: bool = False
-
-
-def facts_of(span: Span) -> SpanFacts:
-    """Return what joining needs to know of a span."""
-    attributes = span.attributes
-    announces = attributes.get(semconv.GEN_AI_OPERATION_NAME) == "create_agent"
-    announced = as_text(attributes.get(semconv.GEN_AI_AGENT_NAME)) if announces else None
-    resource = span.scope.resource
-    process = resource.get("service.instance.id") or resource.get("process.pid") or ""
-    return SpanFacts(
-        trace_id=span.trace_id,
-        span_id=span.span_id,
-        parent_id=span.parent_id,
-        start_ns=span.start_ns,
-        end_ns=span.end_ns,
-        process=f"{span.scope.service_name}/{process}",
-        session=span.session,
-        steps=tuple(
-            step for key in _STEP_IDS if len(step := as_text(attributes.get(key)) or "") >= _UNIQUE
-        ),
-        # Elsewhere links mean anything (batches, retries); in agent frameworks, a message's way.
-        links=tuple(link.trace_id for link in span.links) if span.framework else (),
-        messages=tuple(
-            str(event.attributes[key])
-            for event in span.events
-            if event.name == semconv.MESSAGE_EVENT
-            for key in _MESSAGE_IDS
-            if event.attributes.get(key)
-        ),
-        agent=announced or span.agent,
-        announces=announces,
-        begins_run=span.parent_id is None and span.kind in ("workflow", "agent"),
-    )
+    joined_to: str | None = None
+    reason: Reason | None = None
 
 
 def join_traces(facts: Iterable[SpanFacts]) -> tuple[tuple[str, ...], ...]:
     """Return the trace ids in groups, one group for each run, in order of their first spans.
 
     A trace that belongs with no other is a group of its own. The order in which the facts are given
-    makes no difference, and every pair is either joined or not whatever other traces there are:
-    only the grouping is transitive.
+    makes no difference.
     """
-    fragments = {fragment.trace_id: fragment for fragment in _fragments(facts)}
-    groups = _Groups(sorted(fragments, key=lambda trace_id: fragments[trace_id].key))
-    for pair in _same(fragments, "steps"):
-        groups.unite(*pair)
-    for fragment in fragments.values():
-        for target in fragment.links & fragments.keys():
-            groups.unite(fragment.trace_id, target)
-    for one, other in _same(fragments, "messages"):
-        if _sessions_agree(fragments[one], fragments[other]):
-            groups.unite(one, other)
-    for one, other in _close_in_session(fragments.values()):
-        groups.unite(one, other)
-    for announcing, run in _announced(fragments, groups):
-        groups.unite(announcing, run)
+    runs = join_fragments(fragments(facts))
+    return tuple(tuple(part.trace_id for part in run) for run in runs)
+
+
+def join_fragments(
+    given: Iterable[Fragment], by_hand: Iterable[Tie] = ()
+) -> tuple[tuple[Part, ...], ...]:
+    """Return the parts of each run, and why each belongs to it; runs of one part are whole traces.
+
+    `by_hand` are pairs that people joined: those belong together in any case.
+    """
+    ordered = sorted(given, key=lambda fragment: fragment.key)
+    by_id = {fragment.trace_id: fragment for fragment in ordered}
+    groups = _Groups(ordered)
+    for one, other in by_hand:
+        if one in by_id and other in by_id:
+            groups.unite(one, other, "by hand")
+    for one, other in _same(ordered, lambda fragment: fragment.steps):
+        groups.unite_replay(one, other, "step")
+    for fragment in ordered:
+        for target in sorted(fragment.links & by_id.keys()):
+            groups.unite_replay(target, fragment.trace_id, "link")
+    for one, other in _answered(ordered):
+        if _in_time(by_id[one], by_id[other]):
+            groups.unite_replay(one, other, "message")
+    for one, other in _same(ordered, lambda fragment: fragment.messages):
+        if _sessions_agree(by_id[one], by_id[other]):
+            groups.unite_weakly(one, other, "message")
+    for one, other in _handed_over(ordered):
+        groups.unite_replay(one, other, "handoff")
+    for one, other in _close_in_session(ordered):
+        groups.unite_weakly(one, other, "session")
+    for one, other in _announced(by_id, groups):
+        groups.unite_weakly(one, other, "announced")
     return groups.all()
 
 
-class _Fragment(msgspec.Struct):
-    """One trace: its facts taken together."""
-
-    trace_id: str
-    start_ns: int
-    end_ns: int
-    processes: set[str] = set()
-    sessions: set[str] = set()
-    steps: set[str] = set()
-    links: set[str] = set()
-    messages: set[str] = set()
-    agents: set[str] = set()
-    only_announces: bool = True
-    is_whole: bool = False
-
-    @property
-    def key(self) -> tuple[int, str]:
-        return self.start_ns, self.trace_id
-
-
-def _fragments(facts: Iterable[SpanFacts]) -> Iterable[_Fragment]:
-    found: dict[str, _Fragment] = {}
-    for fact in facts:
-        one = found.get(fact.trace_id)
-        if one is None:
-            one = found[fact.trace_id] = _Fragment(fact.trace_id, fact.start_ns, fact.end_ns)
-        one.start_ns = min(one.start_ns, fact.start_ns)
-        one.end_ns = max(one.end_ns, fact.end_ns)
-        one.processes.add(fact.process)
-        one.steps.update(fact.steps)
-        one.links.update(fact.links)
-        one.messages.update(fact.messages)
-        if fact.session:
-            one.sessions.add(fact.session)
-        if fact.agent:
-            one.agents.add(fact.agent)
-        one.only_announces &= fact.announces
-        one.is_whole |= fact.begins_run
-    return found.values()
-
-
-def _same(fragments: dict[str, _Fragment], field: str) -> Iterator[tuple[str, str]]:
+def _same(ordered: Sequence[Fragment], values: Callable[[Fragment], set[str]]) -> Iterator[Tie]:
     """Pairs of traces that have something in common, each with the first that had it."""
     first: dict[str, str] = {}
-    for fragment in sorted(fragments.values(), key=lambda each: each.key):
-        for value in sorted(getattr(fragment, field)):
+    for fragment in ordered:
+        for value in sorted(values(fragment)):
             earlier = first.setdefault(value, fragment.trace_id)
             if earlier != fragment.trace_id:
                 yield earlier, fragment.trace_id
 
 
-def _sessions_agree(one: _Fragment, other: _Fragment) -> bool:
+def _answered(ordered: Sequence[Fragment]) -> Iterator[Tie]:
+    """Pairs of a trace in which a message was sent and one that only answers it."""
+    sent: dict[str, str] = {}
+    for fragment in ordered:
+        for message in sorted(fragment.messages):
+            sent.setdefault(message, fragment.trace_id)
+    for fragment in ordered:
+        for message in sorted(fragment.causes - fragment.messages):
+            if message in sent and sent[message] != fragment.trace_id:
+                yield sent[message], fragment.trace_id
+
+
+def _in_time(sending: Fragment, answering: Fragment) -> bool:
+    """Whether an answer can be of the same run: the next turn of a chat answers the last one too.
+
+    A run that answers begins while the other goes on, or soon after; a mere part of one any time.
+    """
+    later = _is_run(sending) and _is_run(answering)
+    return not later or answering.start_ns - sending.end_ns <= CLOSE_NS
+
+
+def _sessions_agree(one: Fragment, other: Fragment) -> bool:
     """Whether a message in both can be the same sending: a task object may be used for two runs."""
-    if one.is_whole and other.is_whole:
-        return False
     return not one.sessions or not other.sessions or bool(one.sessions & other.sessions)
 
 
-def _close_in_session(fragments: Iterable[_Fragment]) -> Iterator[tuple[str, str]]:
-    by_session: dict[str, list[_Fragment]] = {}
-    for fragment in fragments:
-        for session in fragment.sessions:
-            by_session.setdefault(session, []).append(fragment)
-    for session in sorted(by_session):
-        ordered = sorted(by_session[session], key=lambda each: each.key)
-        latest: _Fragment | None = None
-        for fragment in ordered:
+def _handed_over(ordered: Sequence[Fragment]) -> Iterator[Tie]:
+    """Pairs of a trace that hands over to an agent and the one of the session it begins in."""
+    for session in _by_session(ordered):
+        for place, earlier in enumerate(session):
+            awaited = set(earlier.awaits)
+            for later in session[place + 1 :] if awaited else ():
+                begins = {slug(agent) for agent in later.opened}
+                if later.start_ns - earlier.end_ns <= CLOSE_NS and begins & awaited:
+                    awaited -= begins
+                    yield earlier.trace_id, later.trace_id
+
+
+def _close_in_session(ordered: Sequence[Fragment]) -> Iterator[Tie]:
+    """Pairs of neighbours in a session, the closest first."""
+    found: list[tuple[int, str, str]] = []
+    for session in _by_session(ordered):
+        latest: Fragment | None = None
+        for fragment in session:
             if latest is not None and _belong_together(latest, fragment):
-                yield latest.trace_id, fragment.trace_id
+                apart = max(0, fragment.start_ns - latest.end_ns)
+                found.append((apart, latest.trace_id, fragment.trace_id))
             if latest is None or fragment.end_ns >= latest.end_ns:
                 latest = fragment
+    # Sorting is stable: of those equally close the earlier ones come first.
+    found.sort(key=lambda pair: pair[0])
+    return ((one, other) for _, one, other in found)
 
 
-def _belong_together(earlier: _Fragment, later: _Fragment) -> bool:
-    if earlier.is_whole and later.is_whole:
+def _by_session(ordered: Sequence[Fragment]) -> list[list[Fragment]]:
+    by_session: dict[str, list[Fragment]] = {}
+    for fragment in ordered:
+        for session in fragment.sessions:
+            by_session.setdefault(session, []).append(fragment)
+    return [by_session[session] for session in sorted(by_session)]
+
+
+def _belong_together(earlier: Fragment, later: Fragment) -> bool:
+    if later.start_ns - earlier.end_ns > CLOSE_NS:
         return False
-    return later.start_ns - earlier.end_ns <= CLOSE_NS
+    # Two calls of a model or a tool that name no agent: as likely as not two turns of a chat.
+    return all(_is_run(one) or one.agents for one in (earlier, later)) or _is_run(earlier)
 
 
-def _announced(fragments: dict[str, _Fragment], groups: "_Groups") -> Iterator[tuple[str, str]]:
+def _is_run(fragment: Fragment) -> bool:
+    return fragment.is_whole or bool(fragment.opened)
+
+
+def _announced(by_id: dict[str, Fragment], groups: "_Groups") -> Iterator[Tie]:
     """Pairs of a trace that announces an agent and the run that the agent then takes part in."""
-    announcing = [f for f in fragments.values() if f.only_announces]
+    announcing = [fragment for fragment in by_id.values() if fragment.only_announces]
     if not announcing:
         return
-    runs = [[fragments[i] for i in group] for group in groups.all()]
-    runs = [run for run in runs if not all(f.only_announces for f in run)]
+    runs = [[by_id[part.trace_id] for part in run] for run in groups.all()]
+    runs = [run for run in runs if not all(fragment.only_announces for fragment in run)]
     taken: set[tuple[int, str]] = set()
     for fragment in sorted(announcing, key=lambda each: each.key, reverse=True):
         for index, run in enumerate(runs):
@@ -207,18 +186,22 @@ def _announced(fragments: dict[str, _Fragment], groups: "_Groups") -> Iterator[t
                 break
 
 
-def _runs_what(announcing: _Fragment, run: Sequence[_Fragment]) -> bool:
+def _runs_what(announcing: Fragment, run: Sequence[Fragment]) -> bool:
     return run[0].start_ns >= announcing.start_ns and any(
         part.processes & announcing.processes and part.agents & announcing.agents for part in run
     )
 
 
 class _Groups:
-    """Disjoint sets of trace ids that keep the order the ids were given in."""
+    """Disjoint sets of fragments, with the ties that made them."""
 
-    def __init__(self, ordered: Sequence[str]) -> None:
-        self._rank = {trace_id: rank for rank, trace_id in enumerate(ordered)}
-        self._parent = {trace_id: trace_id for trace_id in ordered}
+    def __init__(self, ordered: Sequence[Fragment]) -> None:
+        self._rank = {fragment.trace_id: rank for rank, fragment in enumerate(ordered)}
+        self._parent = {fragment.trace_id: fragment.trace_id for fragment in ordered}
+        self._ties: dict[str, list[tuple[str, Reason]]] = {}
+        self._wholes = {f.trace_id: int(f.is_whole) for f in ordered}
+        self._opened = {f.trace_id: set(f.opened) for f in ordered}
+        self._replays = {f.trace_id: set(f.replays) for f in ordered}
 
     def find(self, trace_id: str) -> str:
         root = trace_id
@@ -228,12 +211,42 @@ class _Groups:
             self._parent[trace_id], trace_id = root, self._parent[trace_id]
         return root
 
-    def unite(self, one: str, other: str) -> None:
+    def unite(self, one: str, other: str, reason: Reason) -> None:
         first, second = sorted((self.find(one), self.find(other)), key=self._rank.__getitem__)
+        if first == second:
+            return
         self._parent[second] = first
+        self._wholes[first] += self._wholes[second]
+        self._opened[first] |= self._opened[second]
+        self._ties.setdefault(one, []).append((other, reason))
+        self._ties.setdefault(other, []).append((one, reason))
 
-    def all(self) -> tuple[tuple[str, ...], ...]:
+    def unite_replay(self, one: str, other: str, reason: Reason) -> None:
+        """Unite, unless one is of a replay that the other is not of."""
+        if self._replays[one] == self._replays[other]:
+            self.unite(one, other, reason)
+
+    def unite_weakly(self, one: str, other: str, reason: Reason) -> None:
+        """Unite, unless that would make two runs one."""
+        first, second = self.find(one), self.find(other)
+        both_whole = self._wholes[first] and self._wholes[second]
+        if not both_whole and not self._opened[first] & self._opened[second]:
+            self.unite_replay(one, other, reason)
+
+    def all(self) -> tuple[tuple[Part, ...], ...]:
         groups: dict[str, list[str]] = {}
         for trace_id in self._rank:
             groups.setdefault(self.find(trace_id), []).append(trace_id)
-        return tuple(tuple(group) for group in groups.values())
+        return tuple(tuple(self._parts(group)) for group in groups.values())
+
+    def _parts(self, group: list[str]) -> list[Part]:
+        """The parts in order, each with the tie by which it hangs on those before it."""
+        found = {group[0]: Part(group[0])}
+        reached = [group[0]]
+        while reached:
+            one = reached.pop()
+            for other, reason in self._ties.get(one, ()):
+                if other not in found:
+                    found[other] = Part(other, one, reason)
+                    reached.append(other)
+        return [found[trace_id] for trace_id in group]

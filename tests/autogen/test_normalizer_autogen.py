@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from agenttrace.joins import facts_of, join_traces
+from agenttrace.fragments import facts_of
+from agenttrace.joins import join_traces
 from agenttrace.models import Message, RawSpan, Scope, Trace
 from agenttrace.normalize import normalize
 from agenttrace.plugins import load_plugins

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from agenttrace.joins import CLOSE_NS, SpanFacts, facts_of, join_traces
+from agenttrace.fragments import SpanFacts, facts_of, fragments
+from agenttrace.joins import CLOSE_NS, Part, join_fragments, join_traces
 from agenttrace.models import Scope, SpanLink
 from agenttrace.normalize import normalize
 from agenttrace.plugins import load_plugins
@@ -68,8 +69,8 @@ def test_the_same_message_object_in_two_whole_runs_joins_nothing() -> None:
 def test_fragments_of_a_session_that_are_close_join() -> None:
     facts = [
         fact("a", 0, 1, session="s", begins_run=True),
-        fact("b", 0.5, 2, session="s"),
-        fact("c", 2.5, 3, session="s"),
+        fact("b", 0.5, 2, session="s", agent="ann"),
+        fact("c", 2.5, 3, session="s", agent="bob"),
         fact("d", 3.1, session="other"),
     ]
 
@@ -84,8 +85,104 @@ def test_runs_of_a_conversation_stay_runs() -> None:
 
 def test_fragments_of_a_session_far_apart_stay_apart() -> None:
     later = 1 + 2 * CLOSE_NS / SECOND
+    facts = [
+        fact("a", 0, 1, session="s", agent="ann"),
+        fact("b", later, session="s", agent="bob"),
+    ]
 
-    assert len(join_traces([fact("a", 0, 1, session="s"), fact("b", later, session="s")])) == 2
+    assert len(join_traces(facts)) == 2
+
+
+def test_model_calls_of_a_session_stay_apart_where_no_run_holds_them() -> None:
+    facts = [fact(f"{n:04}", n * 0.2, session="s") for n in range(1000)]
+
+    assert len(join_traces(facts)) == 1000
+
+
+def test_a_call_that_lost_its_context_goes_with_the_run_of_its_session() -> None:
+    facts = [
+        fact("run", 0, 5, session="s", begins_run=True),
+        fact("lost", 1, session="s"),
+        fact("elsewhere", 1, session="t"),
+    ]
+
+    assert join_traces(facts) == (("run", "lost"), ("elsewhere",))
+
+
+def test_what_lies_between_two_runs_of_a_session_goes_with_one_of_them() -> None:
+    facts = [
+        fact("a", 0, 1, session="s", begins_run=True),
+        fact("lost", 0.9, 1.2, session="s", agent="ann"),
+        fact("b", 1.5, 2, session="s", begins_run=True),
+    ]
+
+    assert join_traces(facts) == (("a", "lost"), ("b",))
+
+
+def test_a_chat_of_a_thousand_turns_stays_a_thousand_traces() -> None:
+    turns = [fact(f"t{n:04}", n * 0.5, session="s", opens="bot", agent="bot") for n in range(1000)]
+    calls = [fact(f"c{n:04}", n * 0.5 + 0.05, session="s") for n in range(1000)]
+
+    groups = join_traces(turns + calls)
+
+    assert max(len(group) for group in groups) == 2
+    assert len(groups) == 1000
+
+
+def test_agents_that_follow_each_other_in_a_session_are_one_run() -> None:
+    facts = [
+        fact("a", 0, 1, session="s", opens="triage", agent="triage"),
+        fact("b", 1.1, 2, session="s", opens="refunds", agent="refunds"),
+        fact("next turn", 2.1, 3, session="s", opens="triage", agent="triage"),
+    ]
+
+    assert join_traces(facts) == (("a", "b"), ("next turn",))
+
+
+def test_a_handoff_that_starts_a_new_trace_joins_also_back_to_the_first_agent() -> None:
+    facts = [
+        fact("a", 0, 1, session="s", opens="Triage Bot", agent="Triage Bot", hands_to=("refunds",)),
+        fact("b", 1.1, 2, session="s", opens="Refunds", agent="Refunds", hands_to=("triage_bot",)),
+        fact("c", 2.1, 3, session="s", opens="Triage Bot", agent="Triage Bot"),
+    ]
+
+    assert join_traces(facts) == (("a", "b", "c"),)
+
+
+def test_a_message_answered_in_another_trace_joins_runs_that_go_on_together() -> None:
+    asks = fact("a", 0, 5, messages=("m1",), begins_run=True)
+
+    soon = fact("b", 1, 2, messages=("m2",), causes=("m1",), begins_run=True)
+    next_turn = fact("c", 60, 61, messages=("m3",), causes=("m1",), begins_run=True)
+
+    assert join_traces([asks, soon]) == (("a", "b"),)
+    assert len(join_traces([asks, next_turn])) == 2
+
+
+def test_a_replay_is_not_joined_to_what_it_repeats() -> None:
+    facts = [
+        fact("a", 0, messages=("m1",), session="s", steps=("x",), agent="ann"),
+        fact("b", 0.1, messages=("m1",), session="s", steps=("x",), agent="ann", replay="r1"),
+        fact("c", 0.2, messages=("m1",), session="s", steps=("x",), agent="ann", replay="r1"),
+    ]
+
+    assert join_traces(facts) == (("a",), ("b", "c"))
+
+
+def test_each_part_says_to_what_it_was_joined_and_why() -> None:
+    facts = [fact("c", 2, links=("b",)), fact("b", 1, links=("a",)), fact("a", 0)]
+
+    assert join_fragments(fragments(facts)) == (
+        (Part("a"), Part("b", "a", "link"), Part("c", "b", "link")),
+    )
+
+
+def test_what_people_joined_belongs_together() -> None:
+    apart = fragments([fact("a", 0, begins_run=True), fact("b", 99, begins_run=True)])
+
+    assert join_fragments(apart, by_hand=[("a", "b"), ("b", "gone")]) == (
+        (Part("a"), Part("b", "a", "by hand")),
+    )
 
 
 def test_an_announced_agent_goes_with_the_next_run_it_takes_part_in() -> None:
