@@ -1,43 +1,14 @@
 """Find the agents of a trace: the named participants that ran, and what their spans add up to."""
 
-from agenttrace import semconv
+from agenttrace.accounting import counted
 from agenttrace.models import USER, Agent, Span, Trace
-from agenttrace.nesting import nearest
-
-# A model call ends where another actor begins: what an agent or tool calls below it is its own.
-_OTHER_ACTORS = frozenset(("agent", "tool", "workflow", "handoff"))
-
-
-def counted(trace: Trace) -> tuple[Span, ...]:
-    """Return the `llm` spans whose tokens and cost count.
-
-    One call seen by two instrumentations is one span in the other; the inner one counts if it says
-    what it used, else the outer. What agents and workflows report is a roll-up and never counts,
-    and what a replay answered from the record cost nothing.
-    """
-    outer = nearest(trace, _is_llm, stop=lambda span: span.kind in _OTHER_ACTORS)
-    covered: set[str] = set()
-    for span in trace.spans:
-        if not _is_llm(span) or not _says_usage(span):
-            continue
-        above = outer[span.span_id]
-        while above is not None and above.span_id not in covered:
-            covered.add(above.span_id)
-            above = outer[above.span_id]
-    return tuple(
-        span
-        for span in trace.spans
-        if _is_llm(span)
-        and span.span_id not in covered
-        and (_says_usage(span) or outer[span.span_id] is None)
-    )
 
 
 def find_agents(trace: Trace) -> tuple[Agent, ...]:
     """Return the agents that ran, in order of appearance.
 
     Spans, errors and times are those of the spans an agent owns (`Trace.agent_of`), tokens and cost
-    those of its model calls that count (`counted`).
+    those of its model calls that count (`accounting`).
     """
     owned: dict[str, list[Span]] = {}
     for span in trace.spans:
@@ -77,11 +48,3 @@ def _agent(
         first_ns=min(span.start_ns for span in spans),
         last_ns=max(span.end_ns for span in spans),
     )
-
-
-def _is_llm(span: Span) -> bool:
-    return span.kind == "llm" and span.attributes.get(semconv.AGENTTRACE_REPLAY_TIER) != "recorded"
-
-
-def _says_usage(span: Span) -> bool:
-    return bool(span.tokens_in or span.tokens_out or span.cost_usd)

@@ -14,7 +14,7 @@ from typing import Any, cast, get_args
 import msgspec
 
 from agenttrace import semconv
-from agenttrace.agents import counted
+from agenttrace.accounting import counted
 from agenttrace.chat import as_text
 from agenttrace.inference import infer
 from agenttrace.models import Checkpoint, Message, MessageType, Span, SpanEvent, Trace

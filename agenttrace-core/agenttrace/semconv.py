@@ -64,6 +64,7 @@ GEN_AI_AGENT_DESCRIPTION = "gen_ai.agent.description"
 GEN_AI_WORKFLOW_NAME = "gen_ai.workflow.name"
 GEN_AI_CONVERSATION_ID = "gen_ai.conversation.id"
 GEN_AI_REQUEST_MODEL = "gen_ai.request.model"
+GEN_AI_RESPONSE_ID = "gen_ai.response.id"
 GEN_AI_RESPONSE_MODEL = "gen_ai.response.model"
 GEN_AI_RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
 GEN_AI_SYSTEM_INSTRUCTIONS = "gen_ai.system_instructions"
@@ -255,6 +256,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "message_events": ("events",),
     "invocation": ("llm.invocation_parameters", "gen_ai.request.parameters"),
 }
+
+# The id that a model's provider gave to its answer: two spans with the same one are one call.
+RESPONSE_IDS = (GEN_AI_RESPONSE_ID, "llm.response.id", "ai.response.id")
 
 # Families of flattened messages: the family's prefix, then an index, then the field.
 INPUT_FAMILIES = ("llm.input_messages", "gen_ai.prompt")

@@ -1,7 +1,8 @@
 import msgspec
 import pytest
 
-from agenttrace.agents import counted, find_agents
+from agenttrace.accounting import counted
+from agenttrace.agents import find_agents
 from agenttrace.models import Trace
 from agenttrace.normalize import normalize
 from agenttrace.plugins import Plugins

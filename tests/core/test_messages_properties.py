@@ -1,7 +1,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agenttrace.agents import counted, find_agents
+from agenttrace.accounting import counted
+from agenttrace.agents import find_agents
 from agenttrace.messages import find_messages
 from agenttrace.models import Span, Trace
 from agenttrace.plugins import load_plugins
