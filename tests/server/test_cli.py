@@ -7,9 +7,11 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
+from agenttrace_server.cli import reports
 from agenttrace_server.cli.check import counts
 from agenttrace_server.decode import decode
 from agenttrace_server.encode import encode_protobuf
@@ -234,6 +236,73 @@ def test_check_takes_stored_traces_too(served: Home, tmp_path: Path) -> None:
     assert (by_id.code, text.code, unknown.code, neither.code) == (1, 1, 2, 2)
     failures = by_id.json["traces"][0]["failures"]
     assert all(failure["mode"] in text.out for failure in failures)
+
+
+def test_check_writes_what_ci_systems_read(home: Home, tmp_path: Path) -> None:
+    failing = failing_capture(tmp_path)
+    told = home.run("check", failing, "--format", "json").json["traces"]
+    findings = [failure for trace in told for failure in trace["failures"]]
+
+    junit = home.run("check", failing, "--format", "junit")
+    sarif = home.run("check", failing, "--format", "sarif")
+    markdown = home.run("check", failing, "--format", "markdown")
+
+    assert (junit.code, sarif.code, markdown.code) == (1, 1, 1)
+    suites = ElementTree.fromstring(junit.out)
+    assert int(suites.get("failures", "")) == len(findings) == len(suites.findall(".//failure"))
+    [run] = sarif.json["runs"]
+    assert sarif.json["version"] == "2.1.0"
+    assert [result["ruleId"] for result in run["results"]] == [f["mode"] for f in findings]
+    for result in run["results"]:
+        assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
+        [location] = result["locations"]
+        assert location["physicalLocation"]["artifactLocation"]["uri"].endswith("failing.json")
+    assert "| Failure | Severity | Agent | What happened |" in markdown.out
+
+
+def test_check_takes_rules_and_says_what_is_wrong_with_them(home: Home, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("- mode: any_span\n  span: {}\n  severity: low\n  confidence: 0.2\n")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("- mode: a\n")
+
+    unsure = home.run("check", SWARM, "--rules", rules, "--fail-on", "any_span")
+    every = home.run("check", SWARM, "--rules", rules, "--fail-on", "any_span", "--all")
+    wrong = home.run("check", SWARM, "--rules", broken)
+
+    assert (unsure.code, every.code, wrong.code) == (0, 1, 2)
+    assert "less certain, with --all" in unsure.out
+    assert wrong.says("error: .*needs `span:` or `message:`")
+
+
+def test_nothing_in_a_trace_becomes_markup_in_a_report() -> None:
+    failure = {
+        "annotation_id": "a",
+        "mode": "1.3",
+        "category": "c",
+        "subcategory": "step_repetition",
+        "classifier": "mast",
+        "also_by": [],
+        "severity": "high",
+        "confidence": 0.9,
+        "span_id": None,
+        "message_id": "m",
+        "agent": "a|b",
+        "explanation": "\x00<script>alert(1)</script> @team [x](http://evil)",
+        "evidence": "]]>&\ud800",
+    }
+    trace = {"source": "a b.json", "is_file": True, "trace_id": "t", "name": "`run`", "agents": []}
+    trace |= {"failures": [failure], "decisive": None, "unsure": 0}
+
+    suite = ElementTree.fromstring(reports.junit([trace]))
+    text = reports.markdown([trace])
+    [result] = json.loads(reports.sarif([trace]))["runs"][0]["results"]
+
+    assert suite.find(".//failure") is not None
+    assert "<script>" not in text
+    assert "@team" not in text
+    assert "[x](" not in text
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "a%20b.json"
 
 
 def test_check_cannot_tell_about_a_broken_file(home: Home, tmp_path: Path) -> None:
