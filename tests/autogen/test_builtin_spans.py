@@ -18,7 +18,8 @@ from autogen_agentchat.teams import (
 )
 from autogen_agentchat.teams._group_chat._events import GroupChatStart
 
-from agenttrace.joins import facts_of, join_traces
+from agenttrace.fragments import facts_of
+from agenttrace.joins import join_traces
 from agenttrace.models import Trace
 from agenttrace.plugins import load_plugins
 from agenttrace.testing import derive

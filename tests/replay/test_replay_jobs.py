@@ -242,7 +242,7 @@ def test_a_killed_workers_job_is_run_by_another_one(
         with relay.working("--name", "second"):
             done = ended(server, job)
 
-    assert (done["status"], done["attempt"]) == ("succeeded", 2)
+    assert (done["status"], done["attempt"]) == ("succeeded", 2), done["error"]
     assert done["output"] == "critic did [coder did [planner did [SLOW]]]"
 
 

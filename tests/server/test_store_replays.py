@@ -188,27 +188,32 @@ def test_a_worker_that_lost_its_job_to_another_must_give_up(store: Store) -> Non
     assert store.replays.finish(made.replay_id, ended("w2", 2)).status == "succeeded"
 
 
+def recorded_root(store: Store, replay_id: str, error: str | None) -> None:
+    """The whole trace of a replay arrives, the root last."""
+    stamp = {
+        semconv.AGENTTRACE_REPLAY_ID: replay_id,
+        semconv.AGENTTRACE_REPLAY_SOURCE_TRACE_ID: trace_id(1),
+    }
+    store.write([span(2, 1, trace=5, attributes=stamp)])
+    status = "error" if error else "ok"
+    store.write([span(1, trace=5, attributes=stamp, output="42", error=error, status=status)])
+
+
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize(("root_error", "status"), [(None, "succeeded"), ("E: no", "failed")])
+@pytest.mark.parametrize(
+    ("root_error", "status"),
+    [
+        (None, "succeeded"),
+        ("E: no", "failed"),
+        ("agenttrace.errors.ReplayStopped: no recording", "stopped"),
+    ],
+)
 def test_a_replay_whose_whole_trace_is_there_has_ended_though_its_worker_died(
     store: Store, root_error: str | None, status: str
 ) -> None:
     (made,) = store.replays.add([new()])
     store.replays.claim("w1", [BOT])
-    stamp = {
-        semconv.AGENTTRACE_REPLAY_ID: made.replay_id,
-        semconv.AGENTTRACE_REPLAY_SOURCE_TRACE_ID: trace_id(1),
-    }
-    store.write([span(2, 1, trace=5, attributes=stamp)])
-    root = span(
-        1,
-        trace=5,
-        attributes=stamp,
-        output="42",
-        error=root_error,
-        status="error" if root_error else "ok",
-    )
-    store.write([root])
+    recorded_root(store, made.replay_id, root_error)
 
     store.replays.settle()
 
@@ -220,6 +225,19 @@ def test_a_replay_whose_whole_trace_is_there_has_ended_though_its_worker_died(
         trace_id(5),
         root_error,
     )
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_replay_that_was_given_up_because_its_worker_died_is_run_again(store: Store) -> None:
+    (made,) = store.replays.add([new()])
+    store.replays.claim("w1", [BOT])
+    recorded_root(store, made.replay_id, "agenttrace.errors.ReplayCancelled: r was cancelled")
+
+    store.replays.settle()
+
+    given = store.replays.claim("w2", [BOT])
+    assert given is not None
+    assert (given.replay_id, given.attempt) == (made.replay_id, 2)
 
 
 def test_cancelling_ends_what_waits_and_tells_the_worker_of_what_runs(store: Store) -> None:

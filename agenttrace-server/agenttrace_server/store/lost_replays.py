@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from agenttrace.errors import ReplayCancelled, ReplayStopped
 from agenttrace.replayables import CUSTOM
 from agenttrace_server.store.read import SPANS, spans
 from agenttrace_server.store.replays import ATTEMPTS, Replay
@@ -52,8 +53,13 @@ def _complete(tx: Connection, project_id: int, lost: Replay) -> dict[str, Any] |
     if row is None or (lost.trace_id and row.trace_id != lost.trace_id):
         return None
     (head,) = spans(tx, project_id, row.trace_id, SPANS.c.span_id == row.head_span_id)
-    failed = row.status == "error"
-    ended = _end("failed" if failed else "succeeded", head.error if failed else None)
+    error = (head.error or "") if row.status == "error" else None
+    if error and ReplayCancelled.__name__ in error:
+        return None  # nobody cancelled it: its process gave it up when the worker was gone
+    if error is None:
+        ended = _end("succeeded", None)
+    else:
+        ended = _end("stopped" if ReplayStopped.__name__ in error else "failed", error)
     return ended | {"trace_id": row.trace_id, "output": head.output}
 
 
