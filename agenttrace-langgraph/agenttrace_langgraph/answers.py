@@ -44,6 +44,9 @@ _HANDOFF = "__handoff_destination"
 _HANDOFF_NAMES = ("transfer_to_", "transfer_back_to_", "handoff_to_", "hand_off_to_")
 
 
+_COUNTED = {"remaining_steps", "is_last_step"}
+"""What LangGraph counts and gives with a state; it counts anew where a run is taken up again."""
+
 _given: WeakKeyDictionary[Replay, set[str]] = WeakKeyDictionary()
 """Which answers each replay has given, by the spans they were given in."""
 
@@ -110,9 +113,15 @@ def _identifying(given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield what a tool's answer depends on: of what LangGraph injects, the state and context."""
     for name, value in given.items():
         if type(value).__name__ == "ToolRuntime":
-            yield name, {"state": value.state, "context": value.context}
+            yield name, {"state": _uncounted(value.state), "context": value.context}
         elif not isinstance(value, BaseStore):
-            yield name, value
+            yield name, _uncounted(value)
+
+
+def _uncounted(state: Any) -> Any:
+    if not isinstance(state, Mapping) or not _COUNTED & state.keys():
+        return state
+    return {name: value for name, value in state.items() if name not in _COUNTED}
 
 
 def is_handoff(tool: BaseTool) -> bool:
