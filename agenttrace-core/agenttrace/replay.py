@@ -20,7 +20,7 @@ from agenttrace.edits import JSON, Edit, apply_edits, json_type, type_problem
 from agenttrace.errors import EditError, ReplayCancelled, ReplayError, ReplayStopped
 from agenttrace.identity import cause_hash, input_hash, text_hash
 from agenttrace.jobs import Mode
-from agenttrace.models import Span, Trace
+from agenttrace.models import Checkpoint, Span, Trace
 
 __all__ = [
     "JSON",
@@ -80,11 +80,14 @@ class Recording(msgspec.Struct, frozen=True, dict=True):
     """The answers of a run, in the order in which they were asked for.
 
     `restored` counts the calls that lie before the checkpoint: their results are in its state.
-    Thread-safe. As a struct it goes through msgspec's JSON; what has been taken does not.
+    `inner` are checkpoints that cannot be gone back to alone, but have to be restored together with
+    the one around them: their `config` is JSON and says so, as `restored_with`. Thread-safe. As a
+    struct it goes through msgspec's JSON; what has been taken does not.
     """
 
     answers: tuple[Answer, ...] = ()
     restored: int = 0
+    inner: tuple[Checkpoint, ...] = ()
 
     @classmethod
     def of(cls, trace: Trace, after_ns: int = 0) -> "Recording":
@@ -98,7 +101,7 @@ class Recording(msgspec.Struct, frozen=True, dict=True):
         answers = [
             _answer(trace, s) for s in later if semconv.AGENTTRACE_INPUT_HASH in s.attributes
         ]
-        return cls(tuple(answers), len(calls) - len(later))
+        return cls(tuple(answers), len(calls) - len(later), tuple(_inner(trace, after_ns)))
 
     def take(
         self, kind: CallKind, agent: str, name: str, input_hash: str, cause: str = ""
@@ -143,6 +146,14 @@ class _Index:
             self._asked[key, cause] += 1
         found = self._by_cause.get((key, cause)) or self._by_key.get(key) or []
         return found[position] if position < len(found) else None
+
+
+def _inner(trace: Trace, after_ns: int) -> Iterator[Checkpoint]:
+    from agenttrace.messages import find_checkpoints
+
+    for checkpoint in trace.checkpoints or find_checkpoints(trace):
+        if checkpoint.created_at >= after_ns and '"restored_with":' in (checkpoint.config or ""):
+            yield checkpoint
 
 
 def _answer(trace: Trace, span: Span) -> Answer:

@@ -19,9 +19,9 @@ from langchain_core.messages import (
 )
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.tools import BaseTool
-from langgraph.errors import GraphBubbleUp
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.store.base import BaseStore
-from langgraph.types import Command
+from langgraph.types import Command, interrupt
 
 from agenttrace import payload
 from agenttrace.errors import ReplayError, ReplayStopped
@@ -30,7 +30,7 @@ from agenttrace.serialise import Lazy, snapshot
 from agenttrace.values import recorded_error
 from agenttrace_langgraph import calls, state
 from agenttrace_langgraph.runs import Decision, Run
-from agenttrace_langgraph.spans import Spans
+from agenttrace_langgraph.spans import Spans, graph_around
 
 tool_input: ContextVar[tuple[BaseTool, Any] | None] = ContextVar(
     "agenttrace_langgraph_tool_input", default=None
@@ -39,6 +39,7 @@ tool_input: ContextVar[tuple[BaseTool, Any] | None] = ContextVar(
 
 _ASKED_WITH = ("tools", "functions", "tool_choice", "response_format", "stop")
 _EXACT = f'{{"format":"{state.FORMAT}","value":'
+_ASKED = "__agenttrace_asked__"
 _HANDOFF = "__handoff_destination"
 """Metadata by which LangGraph's swarm and supervisor mark their handoff tools."""
 _HANDOFF_NAMES = ("transfer_to_", "transfer_back_to_", "handoff_to_", "hand_off_to_")
@@ -79,6 +80,10 @@ def ask_tool(spans: Spans, run: Run, name: str, given: Any, tool_call_id: str | 
         identity: Any = Lazy(lambda: dict(_identifying(kept)))
     else:
         identity = given
+    graph = graph_around(run)
+    if graph is not None and graph.resumed_with is not None:
+        # The tool may be where the user was asked: then it depends on the answer.
+        identity = {"given": identity, "resumed_with": snapshot(graph.resumed_with)}
     cause = run.received.content
     payload.called(run.span, identity, name=name, agent=run.agent, cause=cause)
     replay = current(run.context)
@@ -152,6 +157,16 @@ def keep_result(run: Run, output: Any) -> None:
         payload.answered(run.span, output)
     else:
         payload.answered(run.span, None, lambda: state.dump_value(output))
+
+
+def keep_question(run: Run, error: GraphInterrupt) -> None:
+    """Keep what a tool asked the user, for the replay to ask in its place."""
+    questions = [each.value for each in error.args[0]] if error.args else []
+    payload.answered(run.span, None, lambda: _question(questions))
+
+
+def _question(questions: list[Any]) -> str | None:
+    return state.dump_value({_ASKED: questions[0]}) if len(questions) == 1 else None
 
 
 def _is_plain(message: ToolMessage, tool: str | None) -> bool:
@@ -234,6 +249,9 @@ def recorded_result(tool: BaseTool, decision: Decision, given: Any) -> Any:
         if old and new and old != new:
             text = text.replace(json.dumps(old), json.dumps(new))
         value = state.load_value(text)
+        if isinstance(value, dict) and value.keys() == {_ASKED}:
+            interrupt(value[_ASKED])
+            raise ReplayStopped(f"The tool {tool.name!r} asked the user, and was answered now")
         _adopt_ids(value, given)
     else:
         value = text

@@ -22,8 +22,10 @@ _NO_TASK = "00000000-0000-0000-0000-000000000000"
 _COORDINATES = ("thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map")
 
 
-def record(graph: Graph, tasks: Iterable[Any]) -> None:
+def record(graph: Graph, tasks: Iterable[Any], *, first: bool = False) -> None:
     """Record the state a graph's loop is in, with the `tasks` it is about to run.
+
+    `first` says that the loop has not run any: a subgraph may go on from an earlier run then.
 
     Works without a checkpointer: the loop keeps channels and their versions in memory. The state
     is a whole LangGraph checkpoint (see `state`): put into any saver, the run continues from it.
@@ -33,13 +35,14 @@ def record(graph: Graph, tasks: Iterable[Any]) -> None:
         return
     waiting = list(tasks)
     checkpoint = _checkpoint(loop)
+    around = graph.within.checkpoint_id if first and _goes_on(graph) and graph.within else None
     graph.checkpoint_id = checkpoint["id"]
     payload.checkpoint(
         graph.span,
         checkpoint_id=checkpoint["id"],
         label=_label(graph, waiting),
         state=partial(_serialise, checkpoint, graph.root.spelled, _writes(loop)),
-        config=_config(graph, checkpoint["id"], waiting),
+        config=_config(graph, checkpoint["id"], waiting, around),
         input=_packets(waiting),
         why_not=_why_not(graph, waiting),
     )
@@ -116,19 +119,27 @@ def _label(graph: Graph, waiting: list[Any]) -> str:
     return f"{'/'.join(graph.path)}: {label}" if graph.path else label
 
 
-def _config(graph: Graph, checkpoint_id: str, waiting: list[Any]) -> Lazy:
+def _goes_on(graph: Graph) -> bool:
+    """Whether a subgraph was not given its input now, but had stopped in the middle of its work."""
+    return bool(graph.namespace) and graph.loop.checkpoint_metadata.get("source") != "input"
+
+
+def _config(
+    graph: Graph, checkpoint_id: str, waiting: list[Any], restored_with: str | None
+) -> Lazy:
     loop = graph.loop
     configurable, about = dict(loop.config["configurable"]), dict(loop.checkpoint_metadata)
     checkpointer, limit = loop.checkpointer is not None, int(loop.config["recursion_limit"])
     tasks = [(task.id, task.name, task.path) for task in waiting]
     name = graph.shape.name or DEFAULT_GRAPH_NAME
     inboxes = _inboxes(graph, waiting)
-    resume, given = snapshot(graph.resume), _runtime_context(configurable)
+    resume, given = snapshot(graph.resumed_with), _runtime_context(configurable)
     steps_left = loop.stop - loop.step
     stops = {
         "interrupt_before": _names(loop.interrupt_before),
         "interrupt_after": _names(loop.interrupt_after),
     }
+    waits = loop.status == "interrupt_before"
     how = "async" if type(loop).__name__.startswith("Async") else "sync"
 
     def config() -> str:
@@ -147,8 +158,10 @@ def _config(graph: Graph, checkpoint_id: str, waiting: list[Any]) -> Lazy:
             "run": how,
             "steps_left": steps_left,
             **stops,
+            **({"waits": True} if waits else {}),
             "runtime_context": plain(given),
             "resume": plain(resume),
+            **({"restored_with": restored_with} if restored_with else {}),
             "inboxes": {name: said.plain() for name, said in inboxes.items()},
             "next": [task[1] for task in tasks],
             "tasks": [{"id": task[0], "name": task[1], "path": task[2]} for task in tasks],

@@ -9,7 +9,7 @@ needs none.
 """
 
 import inspect
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -65,7 +65,7 @@ def _start(made: Any, checkpoint: Checkpoint, edits: Sequence[Edit], replay: Rep
             f"A LangGraph replay needs a compiled graph, or a function that makes one; "
             f"{type(graph).__qualname__} is neither"
         )
-    plan = _plan(graph, more, checkpoint, edits)
+    plan = _plan(graph, more, checkpoint, edits, replay.recording.inner)
     return _arun(plan, replay) if plan.asynchronous else _run(plan, replay)
 
 
@@ -81,7 +81,11 @@ class _Plan(NamedTuple):
 
 
 def _plan(
-    graph: Any, more: Mapping[str, Any], checkpoint: Checkpoint, edits: Sequence[Edit]
+    graph: Any,
+    more: Mapping[str, Any],
+    checkpoint: Checkpoint,
+    edits: Sequence[Edit],
+    inner: Sequence[Checkpoint],
 ) -> _Plan:
     config: dict[str, Any] = msgspec.json.decode(checkpoint.config or "{}")
     try:
@@ -97,7 +101,8 @@ def _plan(
     configurable = _restored_configurable(config, more)
     where = {"configurable": {"thread_id": configurable["thread_id"], "checkpoint_ns": ""}}
     about: dict[str, Any] = config.get("metadata") or {}
-    if START in values:
+    resume = config.get("resume")
+    if START in values and resume is None and not writes:
         given = values.pop(START)
         if isinstance(given, dict):
             given = {name: as_messages(value) for name, value in given.items()}
@@ -106,11 +111,10 @@ def _plan(
             saver.put(where, found, about, found["channel_versions"])
         limit = config.get("recursion_limit")
     else:
-        resume = config.get("resume")
         given = None if resume is None else Command(resume=resume)
-        here = saver.put(where, found, about, found["channel_versions"])
-        for task, channel, value in writes:
-            saver.put_writes(here, [(channel, value)], task)
+        _put(saver, where, found, about, writes)
+        for part in inner:
+            _put_inner(saver, where, part)
         limit = max(1, config.get("steps_left", 26) - 1)
     return _Plan(
         graph.copy({"checkpointer": saver}),
@@ -120,6 +124,23 @@ def _plan(
         Resumed({name: Inbox.of(said) for name, said in (config.get("inboxes") or {}).items()}),
         config.get("run") == "async",
     )
+
+
+def _put(saver: Any, where: Any, found: Any, about: Any, writes: Iterable[state.Write]) -> None:
+    here = saver.put(where, found, about, found["channel_versions"])
+    by_task: dict[str, list[tuple[str, Any]]] = {}
+    for task, channel, value in writes:
+        by_task.setdefault(task, []).append((channel, value))
+    for task, written in by_task.items():
+        saver.put_writes(here, written, task)
+
+
+def _put_inner(saver: Any, where: Mapping[str, Any], part: Checkpoint) -> None:
+    """Let a subgraph that had stopped in the middle of its work go on from there."""
+    config = msgspec.json.decode(part.config or "{}")
+    namespace = config["configurable"].get("checkpoint_ns", "")
+    inside = {"configurable": {**where["configurable"], "checkpoint_ns": namespace}}
+    _put(saver, inside, state.load(part.state), config["metadata"], state.load_writes(part.state))
 
 
 def _check_nodes(graph: Any, config: Mapping[str, Any]) -> None:

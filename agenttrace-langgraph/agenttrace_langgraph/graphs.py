@@ -136,22 +136,25 @@ def _enter(graph: Graph, parent: Run | None) -> None:
         graph.resume, parent.answer = parent.answer, None
     elif isinstance(inputs, Command) and inputs.resume is not None:
         graph.resume = inputs.resume
+    graph.resumed_with = graph.resume
     direct = isinstance(parent, Node) and parent.name in parent.graph.shape.graphs
     turns.open_graph(graph, graph.received.content if direct else None)
     if not graph.single:
         return
     if graph.owns:
         graph.speaker = graph
-    if graph.resume is not None:
-        turns.answer_agent(graph, graph.resume)
-        graph.resume = None
-    elif graph.owns and graph.agent and graph.agent != graph.caller and inputs is not None:
+    asked_alone = graph.owns and graph.agent and graph.agent != graph.caller
+    if graph.resume is not None or (asked_alone and inputs is not None):
         graph.greeted = False
 
 
 def greet(graph: Graph) -> None:
-    """Let an agent that stands alone hear what it is asked, once the first checkpoint is made."""
+    """Let a single agent hear what it is asked or answered, once the first checkpoint is made."""
     graph.greeted = True
+    if graph.resume is not None:
+        turns.answer_agent(graph, graph.resume)
+        graph.resume = None
+        return
     content = Lazy(partial(asked, graph.inputs))
     message_id = payload.message(
         graph.span,

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
+from langgraph.errors import GraphInterrupt
 from opentelemetry import context as otel
 from opentelemetry.trace import SpanKind
 
@@ -106,7 +107,7 @@ class Recorder(BaseCallbackHandler):
         tasks = list(loop.tasks.values()) if hasattr(loop, "tasks") else []
         if graph.restored is not None:
             turns.restore(graph, tasks)
-        checkpoints.record(graph, tasks)
+        checkpoints.record(graph, tasks, first=first)
         if not graph.greeted:
             graphs.greet(graph)
         if first and not graph.single and turns.begins_directly(graph, tasks):
@@ -116,7 +117,10 @@ class Recorder(BaseCallbackHandler):
     def stepped(self, loop: Any) -> None:
         """A super-step has run; its writes are about to be applied."""
         graph = self._graph_of(loop)
-        if graph is None or graph.single:
+        if graph is None:
+            return
+        graph.resumed_with = None
+        if graph.single:
             return
         graph.resume = None
         for task in loop.tasks.values():
@@ -333,6 +337,9 @@ class Recorder(BaseCallbackHandler):
     @quietly
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """Close a tool's call that failed or asked the user."""
+        run = self.spans.runs.get(run_id)
+        if run is not None and isinstance(error, GraphInterrupt):
+            answers.keep_question(run, error)
         self.spans.end(run_id, None, error)
 
     @quietly

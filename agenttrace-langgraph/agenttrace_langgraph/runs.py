@@ -149,6 +149,8 @@ class Graph(Run):
     greeted: bool = True
     """Whether the agent this graph is has heard what it is asked."""
     resume: Any = None
+    resumed_with: Any = None
+    """What the user answered, as long as the step runs that goes on with it."""
     restored: Mapping[str, Inbox] | None = None
     """In a replay, until its first step: the messages waiting there, by node or task id."""
     command_by: "tuple[str | None, Received] | None" = None
