@@ -144,6 +144,7 @@ export function Canvas({ tree, rows, folded, setFolded, colourBy, path, found, c
       const body = prepare(rowsCanvas.current, now.width, now.height)
       const axis = prepare(axisCanvas.current, now.width, AXIS)
       if (body) paintRows(body, now)
+      if (body && now.rows.length) drawn()
       if (axis) paintAxis(axis, now)
       if (lens.current) {
         const map = now.width - now.gutter - 12
@@ -430,6 +431,14 @@ function Hint({ text, x, y, width, height }: { text: string; x: number; y: numbe
       <div className="text-muted">{rest.join(' · ')}</div>
     </div>
   )
+}
+
+let marked = false
+
+/** Leave a mark in the browser's own timeline of the page: what a reader waited for is here. */
+function drawn() {
+  if (!marked) performance.mark('timeline drawn')
+  marked = true
 }
 
 function packedOnce(cache: Map<string, number>, hex: string): number {
