@@ -64,16 +64,18 @@ const ofTrace = {
 
 /** Ask for all of a trace at once, as early as the address is known. */
 export function prefetchTrace(queries: QueryClient, id: string): void {
-  for (const query of Object.values(ofTrace)) void queries.prefetchQuery(query(id) as Parameters<QueryClient['prefetchQuery']>[0])
+  for (const [name, query] of Object.entries(ofTrace)) if (name !== 'messages') void queries.prefetchQuery(query(id) as Parameters<QueryClient['prefetchQuery']>[0])
 }
 
 /** Everything about a trace but the bodies of its spans. */
 export function useTrace(id: string) {
+  const skeleton = useQuery(ofTrace.skeleton(id))
   return {
     summary: useQuery(ofTrace.summary(id)),
-    skeleton: useQuery(ofTrace.skeleton(id)),
+    skeleton,
     agents: useQuery(ofTrace.agents(id)),
-    messages: useQuery(ofTrace.messages(id)),
+    // Very many messages would take from the server what the spans, which are drawn first, need.
+    messages: useQuery({ ...ofTrace.messages(id), enabled: skeleton.data !== undefined }),
     graph: useQuery(ofTrace.graph(id)),
     failures: useQuery(ofTrace.failures(id)),
   }
@@ -97,8 +99,10 @@ export function useTraces(query: TraceQuery) {
   })
 }
 
-export function useStats(since: string | undefined, until?: string) {
+/** `when`: false holds the question back, which costs the server more than most. */
+export function useStats(since: string | undefined, until?: string, when = true) {
   return useQuery({
+    enabled: when,
     queryKey: ['stats', since, until],
     queryFn: ({ signal }): Promise<Stats> => unwrap(client.GET('/api/stats', { params: { query: { since, until } }, signal })),
     placeholderData: keepPreviousData,

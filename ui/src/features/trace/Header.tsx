@@ -55,7 +55,7 @@ export function Header({ data, live }: { data: TraceData; live: boolean }) {
         <dl className="tabular flex flex-wrap items-baseline gap-x-5 gap-y-1 text-xs">
           <Figure name="Duration" value={duration(summary.duration_ms * 1000)} />
           <Figure name="Agents" value={count(data.agents.length)} />
-          <Figure name="Messages" value={count(data.messages.length)} />
+          <Figure name="Messages" value={count(data.messages.length || summary.message_count)} />
           <Figure
             name="Spans"
             value={

@@ -19,7 +19,7 @@ export function Tabs({ data, wide }: { data: TraceData; wide: boolean }) {
   const { view, show } = useTraceView()
   const counts: Partial<Record<View, number>> = {
     graph: data.graph.nodes.length,
-    sequence: data.messages.length,
+    sequence: data.messages.length || data.summary.message_count,
     timeline: data.skeleton.span_id.length,
     failures: data.failures.filter((f) => f.shown).length,
   }

@@ -1,7 +1,8 @@
 /** One trace: what happened, who said what, and what broke it. */
 import { useEffect, useMemo } from 'react'
-import { Link, useParams } from 'react-router'
+import { Link, useParams, useSearchParams } from 'react-router'
 import { ApiError, useLiveTrace, useTrace } from '@/api/queries'
+import type { Message } from '@/api/types'
 import { useMedia } from '@/shared/size'
 import { Skeleton, SkeletonLines } from '@/shared/ui/basics'
 import { Split } from '@/shared/ui/Split'
@@ -12,11 +13,13 @@ import { GraphView } from './graph/GraphView'
 import { Header } from './Header'
 import { Inspector } from './Inspector'
 import type { TraceData } from './model'
-import { gather } from './model'
+import { gather, selectionOf, viewOf } from './model'
 import { SequenceView } from './sequence/SequenceView'
 import { Tabs } from './Tabs'
 import { TimelineView } from './timeline/TimelineView'
 import { TranscriptView } from './transcript/TranscriptView'
+
+const NOTHING_YET: readonly Message[] = []
 
 export function TracePage() {
   const { traceId = '' } = useParams()
@@ -28,10 +31,14 @@ function Loaded({ traceId }: { traceId: string }) {
   const trace = useTrace(traceId)
   const live = useLiveTrace(traceId)
   const { summary, skeleton, agents, messages, graph, failures } = trace
+  const [params] = useSearchParams()
+  // Nothing the timeline shows of spans hangs on messages, of which there may be very many.
+  const spansAlone = viewOf(params) === 'timeline' && ['none', 'span'].includes(selectionOf(params).kind)
+  const said = messages.data ?? (spansAlone ? NOTHING_YET : undefined)
   const data = useMemo(() => {
-    if (!summary.data || !skeleton.data || !agents.data || !messages.data || !graph.data || !failures.data) return null
-    return gather(summary.data, skeleton.data, agents.data, messages.data, graph.data, failures.data)
-  }, [summary.data, skeleton.data, agents.data, messages.data, graph.data, failures.data])
+    if (!summary.data || !skeleton.data || !agents.data || !said || !graph.data || !failures.data) return null
+    return gather(summary.data, skeleton.data, agents.data, said, graph.data, failures.data)
+  }, [summary.data, skeleton.data, agents.data, said, graph.data, failures.data])
   const failed = Object.values(trace).find((query) => query.error && !query.data)
   const name = summary.data?.name
   useEffect(() => {

@@ -84,6 +84,8 @@ export function TracesPage() {
     { keys: 'r', label: 'Refresh', group: 'Traces', run: () => void invalidate() },
   ])
 
+  // The figures of all traces take the server longer than the list: the rows come first.
+  const settled = traces.data !== undefined || traces.error !== null
   const total = traces.data?.total ?? 0
   const empty = traces.data && total === 0
   // While a new question is open, the number of the one before would be a false answer.
@@ -98,9 +100,9 @@ export function TracesPage() {
             <LiveDot state={feed} />
           </p>
         </div>
-        <Volume since={query.since} />
+        <Volume since={query.since} when={settled} />
       </header>
-      <Filters params={params} change={change} searchRef={search} />
+      <Filters params={params} change={change} searchRef={search} when={settled} />
       {chosen.size > 0 && <BulkActions ids={chosen} onDone={() => { setChosen(new Set()) }} />}
       <div
         ref={scroller}

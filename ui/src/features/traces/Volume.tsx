@@ -4,8 +4,8 @@ import { fillBuckets } from '@/shared/buckets'
 import { cost, count } from '@/shared/format'
 import { Bars } from '@/shared/ui/Bars'
 
-export function Volume({ since }: { since: string | null | undefined }) {
-  const stats = useStats(since ?? undefined)
+export function Volume({ since, when }: { since: string | null | undefined; when: boolean }) {
+  const stats = useStats(since ?? undefined, undefined, when)
   const data = stats.data
   if (!data?.traces) return null
   const bars = fillBuckets(data.over_time, data.bucket_seconds, since ? Date.parse(since) : null, stats.dataUpdatedAt).map(({ startMs, point }) => {
