@@ -33,6 +33,12 @@ export function Dialog({
       ref={ref}
       aria-label={title}
       onClose={onClose}
+      onKeyDown={(event) => {
+        // The browser's own closing comes a moment later, and the next key would be lost in between.
+        if (event.key !== 'Escape' || event.defaultPrevented) return
+        event.preventDefault()
+        event.currentTarget.close()
+      }}
       onClick={(event) => {
         if (event.target === event.currentTarget) onClose()
       }}
