@@ -58,8 +58,8 @@ _REPORTS: pytest.StashKey[dict[str, pytest.TestReport]] = pytest.StashKey()
 
 @pytest.fixture(scope="session")
 def built_ui() -> None:
-    """The built UI, built now if it is missing."""
-    if not ui_build.is_built():
+    """The built UI, built now if it is missing or older than its sources."""
+    if not ui_build.is_current(UI):
         ui_build.build(UI, say=print)
 
 

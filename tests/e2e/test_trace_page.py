@@ -98,6 +98,53 @@ def test_what_a_person_decides_about_a_failure_stays(page: Page, server: Running
     assert [f["review"] for f in stored].count("confirmed") == 1
 
 
+def test_a_finding_is_corrected_and_commented_and_one_is_added(
+    page: Page, server: RunningServer
+) -> None:
+    run = research_team("to be corrected")
+    server.post(run.otlp())
+    server.wait_analysed(run.trace_id)
+    page.goto(f"{server.url}/traces/{run.trace_id}?view=failures")
+    failures = page.get_by_role("region", name="Failures")
+    first = failures.get_by_role("article").first
+    expect(first).to_contain_text("found by")
+
+    first.get_by_role("button", name="Change or comment").click()
+    form = page.get_by_role("form", name="Verdict")
+    form.get_by_label("What it is").fill("2.2")
+    expect(form.get_by_text("instead of asking")).to_be_visible()
+    form.get_by_label("Comment").fill("It never asked.")
+    form.get_by_role("button", name="Save").click()
+
+    changed = failures.get_by_role("article", name="Failed to ask for clarification")
+    expect(changed).to_contain_text("It never asked.")
+    expect(changed).to_contain_text("confirmed")
+
+    failures.get_by_role("button", name="Add a failure").click()
+    dialog = page.get_by_role("dialog", name="Add a failure")
+    dialog.get_by_label("What it is").fill("house_style")
+    dialog.get_by_role("button", name="Add", exact=True).click()
+
+    added = failures.get_by_role("article", name="House style")
+    expect(added).to_contain_text("added by a person")
+
+    page.goto(f"{server.url}/settings")
+    agreement = page.get_by_role("table", name="Agreement by mode")
+    expect(agreement.get_by_role("row", name=re.compile("House style.*person"))).to_be_visible()
+
+
+def test_where_a_run_went_wrong_is_ranked_and_leads_there(
+    page: Page, server: RunningServer, team: str
+) -> None:
+    page.goto(f"{server.url}/traces/{team}?view=failures")
+    steps = page.get_by_role("region", name="Where it went wrong").get_by_role("listitem")
+    expect(steps.first).to_contain_text("%")
+
+    steps.first.get_by_role("button", name="Show the step").click()
+
+    expect(page).to_have_url(re.compile("(span|message)="))
+
+
 def test_every_view_is_drawn(page: Page, server: RunningServer, team: str) -> None:
     page.goto(f"{server.url}/traces/{team}")
     for view, something in {

@@ -13,6 +13,7 @@ import { Bars } from '@/shared/ui/Bars'
 import { Card, Page } from '@/shared/ui/Page'
 import { EmptyState, ErrorState } from '@/shared/ui/states'
 import { Table } from '@/shared/ui/Table'
+import { FailuresBy } from './FailuresBy'
 
 export function DashboardPage() {
   const { period, setPeriod, since } = usePeriod('7d')
@@ -81,6 +82,7 @@ function Figures({ stats, since, until }: { stats: Stats; since: string | undefi
         <Card title="What goes wrong" aside={stats.failure_modes.length ? 'not counting what was rejected' : undefined}>
           {stats.failure_modes.length ? <Modes modes={stats.failure_modes} /> : <p className="text-muted">No failure was found in this period.</p>}
         </Card>
+        <FailuresBy stats={stats} />
         <Card title="Agents" aside={<Link to="/agents" className="text-accent hover:underline">All agents</Link>} flush>
           <Table
             label="Agents"
@@ -104,6 +106,7 @@ function Figures({ stats, since, until }: { stats: Stats; since: string | undefi
                 { name: 'Model', cell: (m) => <span className="font-medium">{m.model}</span> },
                 { name: 'Calls', numeric: true, value: (m) => m.calls, cell: (m) => count(m.calls) },
                 { name: 'Errors', numeric: true, value: (m) => m.errors, cell: (m) => <Warned value={m.errors} /> },
+                { name: 'Failures', numeric: true, value: (m) => m.failures, cell: (m) => <Warned value={m.failures} /> },
                 { name: 'Tokens', numeric: true, value: (m) => m.tokens_in + m.tokens_out, cell: (m) => count(m.tokens_in + m.tokens_out) },
                 { name: 'Cost', numeric: true, value: (m) => m.cost_usd ?? 0, cell: (m) => cost(m.cost_usd) },
               ]}

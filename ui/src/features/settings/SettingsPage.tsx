@@ -9,6 +9,7 @@ import { Badge, Button, Segments, SkeletonLines } from '@/shared/ui/basics'
 import { Card, Page } from '@/shared/ui/Page'
 import { ErrorState } from '@/shared/ui/states'
 import { Table } from '@/shared/ui/Table'
+import { Agreement } from './Agreement'
 
 const THEMES: readonly { value: ThemeChoice; label: string }[] = [
   { value: 'system', label: 'As the system' },
@@ -23,6 +24,7 @@ export function SettingsPage() {
         <Server />
         <Appearance />
       </div>
+      <Agreement />
       <Plugins />
       <Rejected />
     </Page>

@@ -1,22 +1,26 @@
 /** One finding: what, who, the quote that shows it, and a person's verdict. */
 import clsx from 'clsx'
-import { Check, Quote, Undo2, X } from 'lucide-react'
+import { Check, MessageSquareText, Pencil, Quote, Undo2, X } from 'lucide-react'
+import { useState } from 'react'
 import { Link } from 'react-router'
 import { useReview } from '@/api/queries'
 import type { Failure, Review } from '@/api/types'
-import { Badge, Button } from '@/shared/ui/basics'
+import { Badge, Button, IconButton } from '@/shared/ui/basics'
 import { Fold } from '@/shared/content/Content'
 import { toast } from '@/shared/ui/toast'
 import { useTraceView } from '../context'
 import { messageBefore, targetOf } from '../model'
 import { AgentLink } from '../names'
-import { codeOf, nameOf } from '@/shared/failureNames'
+import { codeOf, nameOf, title } from '@/shared/failureNames'
+import { finders } from './model'
+import { VerdictForm } from './VerdictForm'
 
 const SEVERITY_TONES = { critical: 'danger', high: 'danger', medium: 'warn', low: 'neutral' } as const
 
 export function FailureCard({ failure, linked = true }: { failure: Failure; linked?: boolean }) {
   const { data, select } = useTraceView()
   const review = useReview(data.summary.trace_id)
+  const [editing, setEditing] = useState(false)
   const code = codeOf(failure)
   const target = targetOf(failure, data)
   const decide = (next: Review) => {
@@ -38,6 +42,8 @@ export function FailureCard({ failure, linked = true }: { failure: Failure; link
           {failure.decisive && <Badge tone="warn">decisive step</Badge>}
           <Badge tone={SEVERITY_TONES[failure.severity]}>{failure.severity}</Badge>
           <Confidence value={failure.confidence} />
+          <span className="text-2xs text-faint">{finders(failure)}</span>
+          {failure.found_mode && <span className="text-2xs text-faint">as {title(failure.found_mode)}</span>}
         </div>
         {failure.explanation && <p className="text-muted">{failure.explanation}</p>}
         {failure.evidence && (
@@ -47,6 +53,12 @@ export function FailureCard({ failure, linked = true }: { failure: Failure; link
               <Fold height={110}>{failure.evidence}</Fold>
             </blockquote>
           </div>
+        )}
+        {failure.comment && (
+          <p className="flex gap-2 text-xs">
+            <MessageSquareText role="img" aria-label="Comment" className="mt-0.5 size-3.5 shrink-0 text-faint" />
+            <span className="min-w-0 break-words whitespace-pre-wrap">{failure.comment}</span>
+          </p>
         )}
       </div>
       <div className="flex flex-wrap items-center gap-x-3 gap-y-1 border-t border-line py-1 pr-1 pl-3 text-xs">
@@ -62,6 +74,9 @@ export function FailureCard({ failure, linked = true }: { failure: Failure; link
           </Link>
         )}
         <span className="ml-auto flex items-center">
+          <IconButton label="Change or comment" aria-expanded={editing} onClick={() => { setEditing(!editing) }}>
+            <Pencil className="size-3.5" />
+          </IconButton>
           {failure.review === 'proposed' ? (
             <>
               <Button look="plain" className="px-2" disabled={review.isPending} onClick={() => { decide('confirmed') }}>
@@ -84,6 +99,7 @@ export function FailureCard({ failure, linked = true }: { failure: Failure; link
           )}
         </span>
       </div>
+      {editing && <VerdictForm failure={failure} onClose={() => { setEditing(false) }} />}
     </article>
   )
 }

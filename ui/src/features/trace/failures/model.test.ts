@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Failure } from '@/api/types'
 import { codeOf, filterOf, nameOf, title } from '@/shared/failureNames'
-import { arrange } from './model'
+import { arrange, changeOf, finders, placeOf } from './model'
 
 function failure(changes: Partial<Failure>): Failure {
   return {
@@ -36,4 +36,25 @@ test('failures have names people know', () => {
   expect(codeOf(failure({ mode: 'tool_error' }))).toBeNull()
   expect(filterOf(failure({}))).toBe('1.3')
   expect(title('inter-agent_misalignment')).toBe('Inter agent misalignment')
+})
+
+test('who found it is said, people included', () => {
+  expect(finders(failure({ also_by: ['judge'] }))).toBe('found by mast, judge')
+  expect(finders(failure({ classifier: 'person', reviewer: 'ann' }))).toBe('added by ann')
+})
+
+test('only what is new of a verdict is sent', () => {
+  const same = { mode: '1.3', comment: '', decisive: false }
+
+  expect(changeOf(failure({}), same)).toBeNull()
+  expect(changeOf(failure({}), { ...same, mode: '1.1' })).toEqual({ mode: '1.1' })
+  expect(changeOf(failure({}), { ...same, decisive: true, comment: 'here' })).toEqual({ comment: 'here', decisive: true, review: 'confirmed' })
+})
+
+test('a new finding is pinned to what is selected', () => {
+  const data = { messageOf: new Map(), rowOf: new Map([['s', 0]]), skeleton: { name: ['search'] } } as unknown as Parameters<typeof placeOf>[1]
+
+  expect(placeOf({ kind: 'span', spanId: 's' }, data)).toEqual({ name: 'the span search', pinned: { span_id: 's' } })
+  expect(placeOf({ kind: 'message', messageId: 'gone' }, data).pinned).toEqual({})
+  expect(placeOf({ kind: 'edge', sender: 'a', recipient: 'b' }, data).pinned).toEqual({ agent: 'a' })
 })

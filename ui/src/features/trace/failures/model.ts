@@ -1,6 +1,7 @@
 /** Failures as the panel shows them: by category, the decisive one first, the doubtful ones apart. */
-import type { Failure } from '@/api/types'
+import type { Failure, NewFailure, ReviewChange } from '@/api/types'
 import { nameOf } from '@/shared/failureNames'
+import type { Selection, TraceData } from '../model'
 
 const SEVERITIES: readonly Failure['severity'][] = ['critical', 'high', 'medium', 'low']
 
@@ -44,4 +45,42 @@ function worse(a: Failure, b: Failure): number {
     SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity) ||
     b.confidence - a.confidence
   )
+}
+
+/** Whether a person added it. */
+export function isByHand(failure: Failure): boolean {
+  return failure.classifier === 'person'
+}
+
+/** Who found it, as people read it. */
+export function finders(failure: Failure): string {
+  return isByHand(failure) ? `added by ${failure.reviewer ?? 'a person'}` : `found by ${[failure.classifier, ...failure.also_by].join(', ')}`
+}
+
+/** What of a verdict is new, or null. */
+export function changeOf(failure: Failure, verdict: { mode: string; comment: string; decisive: boolean }): ReviewChange | null {
+  const change: ReviewChange = {}
+  if (verdict.mode !== failure.mode) change.mode = verdict.mode
+  if (verdict.comment !== failure.comment) change.comment = verdict.comment
+  if (verdict.decisive !== failure.decisive) {
+    change.decisive = verdict.decisive
+    // Only what a person stands by is said to have decided the run.
+    if (verdict.decisive) change.review = 'confirmed'
+  }
+  return Object.keys(change).length ? change : null
+}
+
+/** Where a new finding is pinned, and what that place is called. */
+export function placeOf(selection: Selection, data: Pick<TraceData, 'messageOf' | 'rowOf' | 'skeleton'>): { name: string; pinned: Partial<NewFailure> } {
+  if (selection.kind === 'message') {
+    const message = data.messageOf.get(selection.messageId)
+    if (message) return { name: `the message from ${message.sender} to ${message.recipient}`, pinned: { message_id: message.message_id } }
+  }
+  if (selection.kind === 'span') {
+    const row = data.rowOf.get(selection.spanId)
+    if (row !== undefined) return { name: `the span ${data.skeleton.name[row] ?? selection.spanId}`, pinned: { span_id: selection.spanId } }
+  }
+  if (selection.kind === 'agent') return { name: `the agent ${selection.name}`, pinned: { agent: selection.name } }
+  if (selection.kind === 'edge') return { name: `the agent ${selection.sender}`, pinned: { agent: selection.sender } }
+  return { name: 'the run as a whole', pinned: {} }
 }
