@@ -275,6 +275,25 @@ def test_where_a_failed_run_went_wrong_is_ranked_with_reasons_and_a_person_has_t
     assert added.json()["annotation_id"] in named["steps"][0]["failures"]
 
 
+def test_a_sure_finding_leads_the_ranking_as_far_as_it_is_sure(
+    client: TestClient, taxonomy: Taxonomy, run: str
+) -> None:
+    found(client, taxonomy, run, {"severity": "high"})
+    before = client.get(f"/api/traces/{run}/decisive").json()["steps"]
+    least = before[-1]
+    sure = {"severity": "high", "decisive": True, "confidence": 0.9, "explanation": "It broke."}
+    found(client, taxonomy, run, sure | {"message_id": least["message_id"]})
+
+    after = client.get(f"/api/traces/{run}/decisive").json()
+
+    first = after["steps"][0]
+    assert not after["named"]
+    assert first["message_id"] == least["message_id"]
+    assert first["reasons"][0] == "It broke."
+    assert first["score"] == pytest.approx(0.9 + 0.1 * least["score"], abs=1e-3)
+    assert sum(s["score"] for s in after["steps"]) == pytest.approx(1, abs=1e-2)
+
+
 def test_reviews_come_back_as_a_labelled_run_and_as_precision(
     client: TestClient, taxonomy: Taxonomy, run: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from fastapi import APIRouter
 
 from agenttrace.models import FailureAnnotation
@@ -24,10 +25,14 @@ def get_decisive(store: StoreOf, thresholds: ThresholdsOf, trace_id: TraceId) ->
     if not has_failed(summary.status == "error", failures, thresholds):
         return Decisive(trace_id=summary.trace_id, failed=False, named=False, steps=[], agents=[])
     suspects = list(_suspects(store, summary.trace_id))
-    named = _named(failures, suspects)
-    if named is not None:
-        suspects = [named, *(one for one in suspects if not _same(one, named))]
     shown = [one for one in failures if thresholds.show(one)]
+    decisive = [one for one in shown if one.decisive and one.agent and one.review != "rejected"]
+    named = next((one for one in decisive if one.review == "confirmed"), None)
+    if named is not None:
+        suspects = _led_by(named, NAMED, 1.0, suspects)
+    elif decisive:
+        sure = decisive[0]
+        suspects = _led_by(sure, sure.explanation, sure.confidence, suspects)
     agents = by_agent((one.agent, one.score) for one in suspects)
     return Decisive(
         trace_id=summary.trace_id,
@@ -47,35 +52,29 @@ def _suspects(store: Store, trace_id: str) -> Sequence[Suspect]:
     return suspects_of(trace) if trace is not None else ()
 
 
-def _named(failures: Sequence[FailureAnnotation], suspects: Sequence[Suspect]) -> Suspect | None:
-    """Return the step of the failure that a person called decisive."""
-    by_person = (f for f in failures if f.decisive and f.review == "confirmed" and f.agent)
-    failure = next(by_person, None)
-    if failure is None or failure.agent is None:
-        return None
+def _led_by(
+    failure: FailureAnnotation, why: str, sure: float, suspects: Sequence[Suspect]
+) -> list[Suspect]:
+    """Return the ranking that holds if the failure's step decided the run with likelihood `sure`.
+
+    With the rest of the likelihood, what was ranked before still holds.
+    """
     at = Suspect(
-        agent=failure.agent,
+        agent=failure.agent or "",
         span_id=failure.span_id,
         message_id=failure.message_id,
-        score=1.0,
-        reasons=(NAMED,),
         quote=failure.evidence,
     )
-    return next(
-        (
-            Suspect(
-                agent=one.agent,
-                span_id=one.span_id,
-                message_id=one.message_id,
-                score=1.0,
-                reasons=(NAMED, *one.reasons),
-                quote=one.quote,
-            )
-            for one in suspects
-            if _same(one, at)
-        ),
-        at,
+    known = next((one for one in suspects if _same(one, at)), at)
+    led = msgspec.structs.replace(
+        known, score=round(sure + (1 - sure) * known.score, 4), reasons=(why, *known.reasons)
     )
+    others = [
+        msgspec.structs.replace(one, score=round((1 - sure) * one.score, 4))
+        for one in suspects
+        if one is not known
+    ]
+    return sorted([led, *others], key=lambda one: -one.score)
 
 
 def _same(one: Suspect, other: Suspect) -> bool:
