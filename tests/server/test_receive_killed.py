@@ -1,85 +1,131 @@
-"""What was answered with 200 survives `kill -9`, and is there once."""
+"""What was answered with success survives `kill -9` of anything, and is there once.
 
+`AGENTTRACE_TEST_KILLS` says how often to kill; `benchmarks/kills.py` sets it to many.
+"""
+
+import os
 import random
-import threading
+import signal
+import subprocess
 import time
-from itertools import count
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-import httpx
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+import pytest
+from sqlalchemy import text
 
+from agenttrace_server.store.database import Database
+from support import postgres
+from support.clients import SPANS, Client, over_grpc, over_http, wait_for_more
+from support.cluster import Cluster
+from support.ports import free_port
 from support.server import RunningServer, running_server
 
-KILLS = 3
-CLIENTS = 3
-SPANS = 7
+KILLS = int(os.environ.get("AGENTTRACE_TEST_KILLS", "4"))
+BETWEEN = 12
+"""So many traces are stored between two kills, at least."""
+
+KINDS = ["sqlite", *(["postgres"] if postgres.can_be_killed() else [])]
 
 
-def request(client: int, number: int) -> tuple[str, bytes]:
-    """A trace id and a request with its spans."""
-    message = ExportTraceServiceRequest()
-    scope = message.resource_spans.add().scope_spans.add()
-    trace_id = (client * 1_000_000 + number).to_bytes(16, "big")
-    for place in range(1, SPANS + 1):
-        scope.spans.add(
-            trace_id=trace_id,
-            span_id=place.to_bytes(8, "big"),
-            name=f"step {place}",
-            start_time_unix_nano=1_700_000_000_000_000_000 + place,
-            end_time_unix_nano=1_700_000_000_000_000_000 + place,
-        )
-    return trace_id.hex(), message.SerializeToString()
+@contextmanager
+def kept(kind: str, folder: Path) -> Iterator[tuple[str, Cluster | None]]:
+    """The URL of an empty database, and the cluster that it is in, if it is."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / 'traces.db'}", None
+        return
+    cluster = postgres.own_cluster()
+    try:
+        yield cluster.url.render_as_string(hide_password=False), cluster
+    finally:
+        cluster.remove()
 
 
-class Client(threading.Thread):
-    """Sends one trace after the other, each until it is answered, as an exporter does."""
-
-    def __init__(self, server: RunningServer, number: int) -> None:
-        super().__init__()
-        self._url = f"{server.url}/v1/traces"
-        self._number = number
-        self.stopped = threading.Event()
-        self.acknowledged: list[str] = []
-
-    def run(self) -> None:
-        headers = {"content-type": "application/x-protobuf"}
-        with httpx.Client(timeout=30) as http:
-            for number in count(1):
-                trace_id, body = request(self._number, number)
-                while not self.stopped.is_set():
-                    try:
-                        response = http.post(self._url, content=body, headers=headers)
-                    except httpx.HTTPError:
-                        time.sleep(0.05)
-                        continue
-                    if response.status_code == 200:
-                        self.acknowledged.append(trace_id)
-                        break
-                    assert response.status_code == 503
-                if self.stopped.is_set():
-                    return
+def kill_the_server(server: RunningServer) -> None:
+    server.kill()
+    server.start()
 
 
-def test_every_acknowledged_span_is_there_once_however_often_the_server_is_killed() -> None:
+def kill_the_analysis(server: RunningServer) -> None:
+    """It is the server that starts it again."""
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(server.pid)], capture_output=True, text=True
+    )
+    for pid in listed.stdout.split():
+        os.kill(int(pid), signal.SIGKILL)
+
+
+def traces_in(url: str) -> dict[str, int]:
+    """How many spans each trace has, none of them twice."""
+    database = Database(url)
+    with database.read() as connection:
+        rows = connection.execute(text("SELECT trace_id, span_id FROM spans")).all()
+    database.close()
+    assert len(rows) == len({tuple(row) for row in rows}), "spans are stored twice"
+    found: dict[str, int] = {}
+    for trace_id, _ in rows:
+        found[trace_id] = found.get(trace_id, 0) + 1
+    return found
+
+
+def wait_until_all_is_analysed(server: RunningServer, seconds: float = 300.0) -> int:
+    """Return how many traces there are, once each is analysed as it is."""
+    until = time.monotonic() + seconds
+    while True:
+        found = server.get("/api/traces", limit=200)
+        total, offset = found["total"], 200
+        items = found["items"]
+        while len(items) < total:
+            items += server.get("/api/traces", limit=200, offset=offset)["items"]
+            offset += 200
+        waiting = [item["trace_id"] for item in items if not item["analysed"]]
+        if not waiting:
+            return int(total)
+        assert time.monotonic() < until, f"{len(waiting)} traces wait:\n{server.log()[-3000:]}"
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_acknowledged_span_is_there_once_whatever_is_killed(
+    kind: str, tmp_path: Path
+) -> None:
     chance = random.Random(4318)
-    with running_server() as server:
-        clients = [Client(server, number) for number in range(1, CLIENTS + 1)]
+    port = free_port()
+    with (
+        kept(kind, tmp_path) as (url, cluster),
+        running_server(database_url=url, grpc_port=port) as server,
+    ):
+        kills: list[Callable[[RunningServer], None]] = [kill_the_server, kill_the_analysis]
+        if cluster is not None:
+
+            def kill_the_database(_: RunningServer) -> None:
+                cluster.kill()
+                cluster.start()
+
+            kills.append(kill_the_database)
+        clients = [Client(number, over_http(server.url)) for number in (1, 2)]
+        clients.append(Client(3, over_grpc(port)))
         for client in clients:
             client.start()
-        for _ in range(KILLS):
-            answered = sum(len(client.acknowledged) for client in clients)
-            while sum(len(client.acknowledged) for client in clients) < answered + 5:
-                time.sleep(0.01)
-            time.sleep(chance.uniform(0, 0.2))
-            server.kill()
-            server.start()
-        for client in clients:
-            client.stopped.set()
-            client.join()
+        try:
+            for number in range(KILLS):
+                wait_for_more(clients, BETWEEN)
+                time.sleep(chance.uniform(0, 0.3))
+                kills[number % len(kills)](server)
+            wait_for_more(clients, BETWEEN)
+        finally:
+            for client in clients:
+                client.stop()
 
         acknowledged = [trace_id for client in clients for trace_id in client.acknowledged]
-        assert len(acknowledged) >= 5 * KILLS
-        for trace_id in acknowledged:
-            assert server.get(f"/api/traces/{trace_id}")["span_count"] == SPANS
-            assert len(set(server.get(f"/api/traces/{trace_id}/spans")["span_id"])) == SPANS
-        server.wait_analysed(acknowledged[-1])
+        total = wait_until_all_is_analysed(server)
+        stored = traces_in(url)
+    print(
+        f"on {kind}: {KILLS} kills, {len(acknowledged)} traces acknowledged, "
+        f"{sum(client.again for client in clients)} requests sent again"
+    )
+    assert len(acknowledged) >= BETWEEN * (KILLS + 1)
+    assert {stored.get(trace_id, 0) for trace_id in acknowledged} == {SPANS}
+    # What was stored but not acknowledged before a kill was sent again: at most one of each client.
+    assert len(acknowledged) <= len(stored) == total <= len(acknowledged) + len(clients)

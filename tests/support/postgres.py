@@ -8,8 +8,6 @@ is made in a temporary folder, which ends with the tests: by the programs in the
 import atexit
 import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -20,23 +18,20 @@ import psycopg
 from sqlalchemy.engine import URL, make_url
 
 from agenttrace_server.store import schema
-from support.ports import free_port
+from support.cluster import Cluster
 
 _numbers = count(1)
-_INITDB = ("--auth=trust", "--username=agenttrace", "--encoding=UTF8", "--no-sync")
-# Its files are thrown away in any case, so it need not wait for the disk.
-_SETTINGS = "-c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200"
 
 
 def is_available() -> bool:
     """Whether tests can have a PostgreSQL here."""
     named = bool(os.environ.get("AGENTTRACE_TEST_DATABASE_URL"))
-    return named or _tree() is not None or _programs() is not None
+    return named or tree() is not None or _programs() is not None
 
 
 def is_plain_too() -> bool:
     """Whether tests can also have a PostgreSQL without TimescaleDB, beside one with it."""
-    return _tree() is not None and _programs() is not None
+    return tree() is not None and _programs() is not None
 
 
 @contextmanager
@@ -74,60 +69,26 @@ def _server(plain: bool) -> URL:
     """A server's URL, with a database to connect to."""
     if named := os.environ.get("AGENTTRACE_TEST_DATABASE_URL"):
         return make_url(named)
-    tree = None if plain else _tree()
-    return _cluster() if tree is None else _cluster_in(tree)
+    return own_cluster(plain=plain).url
 
 
-def _cluster() -> URL:
-    programs = _programs()
-    assert programs is not None
-    folder = Path(tempfile.mkdtemp(prefix="agenttrace-pg-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    # PostgreSQL refuses to run as root, as which CI often runs.
-    user = "postgres" if os.geteuid() == 0 else None
-    if user:
-        shutil.chown(folder, user)
-    data, port = folder / "data", free_port()
-
-    def run(program: str, *arguments: str) -> None:
-        subprocess.run(
-            [programs / program, "-D", data, *arguments],
-            user=user,
-            cwd=folder,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-
-    run("initdb", *_INITDB)
-    options = f"-p {port} -k {folder} {_SETTINGS}"
-    run("pg_ctl", "start", "--wait", f"--log={folder / 'log'}", f"--options={options}")
-    atexit.register(run, "pg_ctl", "stop", "--mode=immediate")
-    return URL.create("postgresql", "agenttrace", None, "127.0.0.1", port, "postgres")
+def can_be_killed() -> bool:
+    """Whether there can be a cluster of our own, to be stopped and killed."""
+    return tree() is not None or _programs() is not None
 
 
-def _cluster_in(tree: Path) -> URL:
-    """Start a cluster by the programs of another Debian, beside this one."""
-    (programs,) = tree.glob("usr/lib/postgresql/*/bin")
-    within = Path("/", programs.relative_to(tree))
-    folder, port = f"/tmp/agenttrace-{os.getpid()}", free_port()
-    atexit.register(shutil.rmtree, tree / folder[1:], ignore_errors=True)
-
-    def run(program: str, *arguments: str) -> None:
-        subprocess.run(
-            ["chroot", "--userspec=postgres", tree, within / program, "-D", folder, *arguments],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-
-    run("initdb", *_INITDB)
-    timescale = "-c shared_preload_libraries=timescaledb -c timescaledb.telemetry_level=off"
-    options = f"-p {port} -k /tmp {_SETTINGS} {timescale}"
-    run("pg_ctl", "start", "--wait", f"--log={folder}/log", f"--options={options}")
-    atexit.register(run, "pg_ctl", "stop", "--mode=immediate")
-    return URL.create("postgresql", "agenttrace", None, "127.0.0.1", port, "postgres")
+def own_cluster(*, plain: bool = False, data: Path | None = None) -> Cluster:
+    """Start another cluster; `data` is a folder for it, within the tree if there is one."""
+    inside = None if plain else tree()
+    if inside is not None:
+        (programs,) = inside.glob("usr/lib/postgresql/*/bin")
+        return Cluster(programs, inside, data)
+    found = _programs()
+    assert found is not None
+    return Cluster(found, data=data)
 
 
-def _tree() -> Path | None:
+def tree() -> Path | None:
     """A Debian with PostgreSQL and TimescaleDB, which only root can enter."""
     named = os.environ.get("AGENTTRACE_TEST_TREE")
     if not named or os.geteuid() != 0:
