@@ -19,8 +19,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from labelled import Record, index_of, names_of, records, step_of, steps_of, trace_of
-from train_decisive import set_of, truth
+from labelled import (
+    Record,
+    index_of,
+    names_of,
+    records,
+    set_of,
+    step_of,
+    steps_of,
+    trace_of,
+    truth,
+)
 
 from agenttrace.models import Trace
 from agenttrace.plugins import Plugins, load_plugins

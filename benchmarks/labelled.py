@@ -78,6 +78,33 @@ def names_of(record: Record) -> dict[int, str]:
     return {index_of(step, place): _spelt(step) for place, step in enumerate(steps_of(record))}
 
 
+def truth(record: Record) -> tuple[str, int] | None:
+    """Return the decisive agent and the record's own index of the step, if the labels name them."""
+    labels = record.get("labels")
+    if not isinstance(labels, dict):
+        return None
+    # AgentRx counts steps from one, Who&When from zero.
+    for agent, step, first in (
+        ("mistake_agent", "mistake_step", 0),
+        ("root_agent", "root_step", 1),
+    ):
+        number = str(labels.get(step))
+        if number.lstrip("-").isdecimal():
+            return _as_spelt(record, labels.get(agent)), int(number) - first
+    return None
+
+
+def _as_spelt(record: Record, name: object) -> str:
+    """Return an agent's name as the steps spell it: labels are not careful with capitals."""
+    names = {own.lower(): own for own in names_of(record).values()}
+    return names.get(str(name).lower(), str(name))
+
+
+def set_of(record: Record) -> str:
+    """Return which of the sets with decisive steps a record is of."""
+    return ":".join(str(record.get("id", "")).split(":")[:2])
+
+
 def _raws(record: Record) -> Iterator[RawSpan]:
     steps, task = steps_of(record), _plain(record.get("task"))
     trace_id = "c" * 32

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from labelled import Record, names_of, records, step_of, trace_of
+from labelled import Record, names_of, records, set_of, step_of, trace_of, truth
 
 from agenttrace.plugins import Plugins
 from agenttrace_server import mast
@@ -31,6 +31,14 @@ FOLDS = 5
 REPEATS = 10
 PENALTY: Mapping[str, float] = {"peers": 30.0, "led": 16.0, "dialog": 8.0}
 """How strongly weights are held near zero, per standard deviation of a feature."""
+EXPECTED: Mapping[str, float] = {
+    "first_unsupported": 2.0,
+    "first_act_failed": 2.0,
+    "unasked_act": 1.0,
+    "broke_off": 3.0,
+}
+"""What a weight is held near instead of zero, where reason tells it: a figure from nowhere, a
+change that is refused or that nobody asked for, the step at which a short run broke off."""
 NARROWEST = 0.25
 """The least standard deviation of a feature: one that is rare gets no large weight for it."""
 
@@ -52,33 +60,6 @@ class Case(msgspec.Struct):
     as_peers: Rows
     agent: str
     step: int
-
-
-def truth(record: Record) -> tuple[str, int] | None:
-    """Return the decisive agent and the record's own index of the step, if the labels name them."""
-    labels = record.get("labels")
-    if not isinstance(labels, dict):
-        return None
-    # AgentRx counts steps from one, Who&When from zero.
-    for agent, step, first in (
-        ("mistake_agent", "mistake_step", 0),
-        ("root_agent", "root_step", 1),
-    ):
-        number = str(labels.get(step))
-        if number.lstrip("-").isdecimal():
-            return _spelt(record, labels.get(agent)), int(number) - first
-    return None
-
-
-def _spelt(record: Record, name: object) -> str:
-    """Return an agent's name as the steps spell it: labels are not careful with capitals."""
-    names = {own.lower(): own for own in names_of(record).values()}
-    return names.get(str(name).lower(), str(name))
-
-
-def set_of(record: Record) -> str:
-    """Return which of the sets with decisive steps a record is of."""
-    return ":".join(str(record.get("id", "")).split(":")[:2])
 
 
 def cases(folder: Path) -> list[Case]:
@@ -129,11 +110,13 @@ def fit(given: Sequence[tuple[Rows, Case]], penalty: float) -> dict[str, float]:
         return {}
     tables = [np.array([[row.get(n, 0.0) for n in names] for row in rows]) for rows, _ in usable]
     spread = np.concatenate(tables).std(axis=0)
-    spread = np.where(spread == 0, np.inf, np.maximum(spread, NARROWEST))
-    tables = [table / spread for table in tables]
-    weight = np.zeros(len(names))
+    varies = spread > 0
+    spread = np.maximum(spread, NARROWEST)
+    tables = [table * varies / spread for table in tables]
+    expected = np.array([EXPECTED.get(name, 0.0) for name in names]) * varies * spread
+    weight = expected.copy()
     for _ in range(15):
-        slope = -penalty * weight
+        slope = -penalty * (weight - expected)
         curve = penalty * np.eye(len(names))
         for table, (_, place) in zip(tables, usable, strict=True):
             scores = table @ weight

@@ -107,6 +107,36 @@ def test_with_a_user_the_change_that_is_refused_is_suspected() -> None:
     assert rank(trace)[0].message.content == "I cancel it now."
 
 
+def test_with_a_user_a_change_they_have_not_agreed_to_is_suspected() -> None:
+    trace = dialog(
+        asks("Where do I sleep on Friday?"),
+        agent("clerk", message("user", "You sleep in the Mar."), tool("get_booking")),
+        asks("The Sol is nearer to the station."),
+        agent("clerk", message("user", "I have moved you to the Sol."), tool("change_booking")),
+        asks("Then move the dinner as well."),
+        agent("clerk", message("user", "Shall I move it to seven at the Sol?")),
+        asks("Yes, go ahead."),
+        agent("clerk", message("user", "It is moved."), tool("change_dinner")),
+    )
+
+    first = rank(trace)[0]
+
+    assert first.message.content == "I have moved you to the Sol."
+    assert "it changes something that its user has not agreed to" in first.reasons
+
+
+def test_under_a_lead_work_whose_findings_all_orders_go_through_is_more_suspect() -> None:
+    def share(*found: str) -> float:
+        turns = [("user", "lead", TASK), ("lead", "surfer", "List the hotels by the river.")]
+        turns.append(("surfer", "lead", f"The page shows {', '.join(found)} and more below."))
+        for number in range(6):
+            turns.append(("lead", "surfer", f"Look at price {number}: Alba, Bela, Cinza, Duna."))
+            turns.append(("surfer", "lead", f"I have looked, page {number} has no price on it."))
+        return next(one.score for one in rank(talk(*turns)) if "more below" in one.message.content)
+
+    assert share("Alba", "Bela", "Cinza", "Duna") > share("Eco", "Foz", "Gala", "Horta")
+
+
 def test_scores_are_shares_and_agents_are_those_who_spoke() -> None:
     ranked = rank(led(4))
 

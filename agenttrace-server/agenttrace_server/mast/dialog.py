@@ -7,13 +7,14 @@ from typing import Final
 from agenttrace.models import USER
 from agenttrace_server.mast import signs
 from agenttrace_server.mast.shapes import Shape
-from agenttrace_server.mast.talk import Talk
+from agenttrace_server.mast.talk import Said, Talk
 
 Features = dict[str, float]
 
 REASONS: Final = {
     "first_act_failed": "the first change it tries is refused",
     "first_act": "it is the first to change anything",
+    "unasked_act": "it changes something that its user has not agreed to",
     "act": "it changes something",
     "first_unsupported": "it states a figure that no tool answered and nobody had named",
 }
@@ -21,6 +22,11 @@ REASONS: Final = {
 _READS: Final = re.compile(
     r"get|list|find|search|read|fetch|look|query|show|view|describe|think|calc|check|count|compute"
     r"|retrieve|load|open|browse|web|wiki",
+    re.IGNORECASE,
+)
+_AGREES: Final = re.compile(
+    r"\b(?:yes|yeah|yep|yup|sure|ok|okay|agreed?|correct|confirm(?:ed)?|go ahead|proceed|exactly"
+    r"|do it|sounds good|looks good|that['’]s right|perfect)\b",
     re.IGNORECASE,
 )
 _FIGURE: Final = re.compile(r"(?<![\w#.-])\d+(?:[.,]\d+)*(?![\w-])")
@@ -36,6 +42,7 @@ def features(talk: Talk, _: Shape) -> list[Features]:
     rows: list[Features] = []
     read = 0
     acted = refused = claimed = False
+    heard: Said | None = None
     for one in talk.said:
         upto = bisect_left(starts, one.message.sent_at, lo=read)
         for span in tools[read:upto]:
@@ -55,13 +62,20 @@ def features(talk: Talk, _: Shape) -> list[Features]:
                 "act": float(bool(acts)),
                 "first_act": float(bool(acts) and not acted),
                 "first_act_failed": float(failed and not refused),
+                "unasked_act": float(bool(acts) and not _agreed(heard)),
                 "first_unsupported": float(unsupported and not claimed),
             }
         )
         acted, refused = acted or bool(acts), refused or failed
         claimed = claimed or unsupported
         known.update(_FIGURE.findall(text))
+        heard = one if one.sender == USER else heard
     return rows
+
+
+def _agreed(heard: Said | None) -> bool:
+    """Say whether the user's last word was an agreement, and not a wish of theirs."""
+    return heard is not None and bool(_AGREES.search(heard.text[:_LONGEST]))
 
 
 def _told(text: str) -> str:

@@ -21,6 +21,9 @@ REASONS: Final = {
     "last_work": "the answer is built on this last piece of work",
     "early_work": "the run never got over this early step",
     "ordered_again": "the same is ordered again after it",
+    "built_work": "the orders after it go through what it found, and that may not be all",
+    "built_thought": "it goes on with what was found as if that were all",
+    "early_order": "the run never got over this early order",
     "work_admits": "it falls short of what was asked",
     "work_source": "the final answer's words come from it",
 }
@@ -29,17 +32,19 @@ _CRASHED: Final = re.compile(r"Traceback \(most recent call last\)|\b\w*Exceptio
 _REMARK: Final = 5
 _MIDDLE: Final = 5
 """So many pieces of work are neither a short run nor a long one."""
+_FEW_FINDINGS: Final = 3
+_MANY_FINDINGS: Final = 12
+_SAME_FINDINGS: Final = 0.4
+_NEXT_ORDERS: Final = 30
 
 
 def features(talk: Talk, shape: Shape) -> list[Features]:
     """Return the features of each message."""
     lead, said = shape.lead, talk.said
     works = [one.index for one in said if one.sender not in (lead, USER)]
-    short = 1 / (1 + math.exp(len(works) - _MIDDLE))
-    crashed = bool(said) and (
-        signs.root_failed(talk.trace) or bool(_CRASHED.search(said[-1].text[-6000:]))
-    )
-    orders = _orders(said, lead)
+    crashed, short = _end(talk, lead, len(works))
+    orders, given = _orders(said, lead), _given(said, lead)
+    built = _built_on(talk, works, orders)
     answer = _answer(talk)
     rows: list[Features] = []
     done = 0
@@ -52,16 +57,70 @@ def features(talk: Talk, shape: Shape) -> list[Features]:
             "broke_off": float(is_last and crashed) * short,
         }
         if one.sender in (lead, USER):
-            row["remark"] = float(len(one.words) < _REMARK)
+            row |= _led(one, last, built, is_order=one.index in given)
+            row["early_order"] = (1 - short) / (done + 1) if one.index in given else 0.0
             row["after_work"] = float(bool(works) and one.index > works[-1]) * short
         else:
             done += 1
             row |= _work(talk, one, orders[one.index], answer, last)
-            row["last_work"] = float(one.index == works[-1]) * short
+            row["last_work"] = float(one.index == works[-1] and (is_last or not crashed)) * short
             row["early_work"] = (1 - short) / done
+            row["built_work"] = built.get(one.index, 0.0)
             last = one
         rows.append(row)
     return rows
+
+
+def _end(talk: Talk, lead: str | None, works: int) -> tuple[bool, float]:
+    """Return whether a run broke off with an error, and how far it is a short one, 0 to 1."""
+    if not talk.said:
+        return False, 0.0
+    final = talk.said[-1]
+    crashed = signs.root_failed(talk.trace) or bool(_CRASHED.search(final.text[-6000:]))
+    # Where the lead has not the last word and nothing broke, a limit cut off what went on too long.
+    if not crashed and final.sender not in (lead, USER):
+        return False, 0.0
+    return crashed, 1 / (1 + math.exp(works - _MIDDLE))
+
+
+def _led(one: Said, last: Said | None, built: dict[int, float], *, is_order: bool) -> Features:
+    """Return what a message of the lead looks like beside the piece of work before it."""
+    row = {"remark": float(len(one.words) < _REMARK)}
+    if last is not None and is_order:
+        row["built_order"] = built.get(last.index, 0.0)
+    elif last is not None and not row["remark"] and one.index == last.index + 1:
+        row["built_thought"] = built.get(last.index, 0.0)
+    return row
+
+
+def _built_on(
+    talk: Talk, works: list[int], orders: list[tuple[frozenset[str], frozenset[str]]]
+) -> dict[int, float]:
+    """Return the pieces of work whose findings the orders after them go through, and how much."""
+    task = talk.task.bag if talk.task else frozenset()
+    after = [orders[index][1] for index in works]
+    found = {}
+    for place, index in enumerate(works):
+        own = {w for w in after[place] - task if talk.first_use.get(w) == index}
+        if len(own) < _FEW_FINDINGS:
+            continue
+        later = after[place + 1 : place + 1 + _NEXT_ORDERS]
+        again = sum(len(own & order) >= _SAME_FINDINGS * len(own) for order in later)
+        found[index] = min(1.0, len(own) / _MANY_FINDINGS) * min(1.0, again / 2)
+    return found
+
+
+def _given(said: list[Said], lead: str | None) -> set[int]:
+    """Return which messages of the lead are orders: those that a worker takes up next."""
+    found: set[int] = set()
+    order: int | None = None
+    for one in said:
+        if one.sender == lead and len(one.words) >= _REMARK:
+            order = one.index
+        elif one.sender not in (lead, USER):
+            found.update([order] if order is not None else ())
+            order = None
+    return found
 
 
 def _work(
