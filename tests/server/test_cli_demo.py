@@ -60,6 +60,7 @@ def test_the_demo_serves_until_ctrl_c(home: Home) -> None:
 
     try:
         demo.wait_for("Serving until Ctrl-C")
+        demo.wait_for(r"demo can replay: research-team \(langgraph\)")
         page = get(f"{home.url}/api/traces")
     finally:
         code = demo.stop()

@@ -1,6 +1,7 @@
 """Two runs compared by their messages."""
 
 import itertools
+import json
 import random
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from agenttrace.messages import content_hash
 from agenttrace.models import FailureAnnotation, Message, Span, Trace
-from agenttrace_server.diff import Run, compare
+from agenttrace_server.diff import Run, compare, told
 from agenttrace_server.diff.align import align
 from agenttrace_server.diff.subsequence import common_subsequence
 from agenttrace_server.diff.words import similarity, word_diff
@@ -200,3 +201,19 @@ def test_thousands_of_messages_that_all_differ_are_still_paired() -> None:
 
     assert diff.counts["changed"] > 300
     assert sum(row.words is not None for row in diff.rows) <= 500
+
+
+def test_a_conversation_comes_to_its_last_message_whatever_its_ids() -> None:
+    def state(said: str, ids: str, **more: str) -> str:
+        messages = [
+            {"role": "user", "content": "go", "id": f"{ids}0"},
+            {"role": "assistant", "content": said, "id": f"{ids}1"},
+        ]
+        return json.dumps({"messages": messages, **more})
+
+    assert told(state("done", "a")) == told(state("done", "b")) == "done"
+    assert told(state("done", "a", draft="x")) != told(state("done", "b", draft="y"))
+    assert told('[{"role": "assistant", "content": "hi"}]') == "hi"
+    assert [told(text) for text in (None, "plain", "[1, 2]", '{"messages": 3}')] == [
+        None, "plain", "[1, 2]", '{"messages": 3}',
+    ]  # fmt: skip

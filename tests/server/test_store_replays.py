@@ -370,8 +370,8 @@ def test_a_checkpoint_is_found_without_its_trace_and_before_a_message(store: Sto
     twin = checkpoint("c10", 99, trace_id=trace_id(2))
     store.save(Claimed(trace_id(2), 1), Analysis(checkpoints=(twin,)))
 
-    assert store.replays.checkpoint("c10") == twin
-    assert store.replays.checkpoint("c10", trace_id()) == marks[0]
+    assert store.replays.checkpoint("c10") == marks[0]
+    assert store.replays.checkpoint("c10", trace_id(2)) == twin
     assert store.replays.checkpoint("nobody") is None
     assert store.replays.before("m5") == messages[0]
     assert store.replays.before("m15", trace_id()) == marks[0]

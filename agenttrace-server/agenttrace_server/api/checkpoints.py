@@ -58,7 +58,7 @@ def get_checkpoint(store: StoreOf, trace_id: TraceId, checkpoint_id: Id) -> Chec
 
 @router.get("/checkpoints/{checkpoint_id}", operation_id="findCheckpoint", responses=problems(404))
 def find_checkpoint(store: StoreOf, checkpoint_id: Id, trace_id: OfTrace = None) -> CheckpointState:
-    """Return a checkpoint with its state, of the newest trace that has it unless one is named."""
+    """Return a checkpoint with its state, of the trace that had it first unless one is named."""
     of_trace = clean_id(trace_id) if trace_id else None
     checkpoint = store.replays.checkpoint(checkpoint_id.replace("\0", ""), of_trace)
     if checkpoint is None:

@@ -22,7 +22,7 @@ from agenttrace_server.api.replay_models import (
     Outcome,
 )
 from agenttrace_server.api.times import milliseconds, rfc3339
-from agenttrace_server.diff import output_of
+from agenttrace_server.diff import outcome, told
 from agenttrace_server.replay import wishes
 from agenttrace_server.shown import Thresholds
 from agenttrace_server.store import Store, TraceSummary
@@ -122,7 +122,7 @@ def _baseline(store: Store, thresholds: Thresholds, trace_id: str) -> Baseline |
         return None
     return Baseline(
         trace_id=trace_id,
-        output=output_of(trace),
+        output=outcome(trace),
         failures=_failures(store, thresholds, trace_id),
         **_figures(summary),
     )
@@ -136,12 +136,13 @@ def _outcome(
     workers: list[Worker],
 ) -> Outcome:
     summary = store.summary(replay.trace_id) if replay.trace_id else None
-    known = replay.output is not None and baseline is not None and baseline.output is not None
+    output = told(replay.output)
+    known = output is not None and baseline is not None and baseline.output is not None
     blank = dict.fromkeys(("failure_count", "tokens_in", "tokens_out", "cost_usd", "duration_ms"))
     return Outcome(
         replay=replays.show(replay, workers),
-        output=replay.output,
-        same_output=content_hash(replay.output or "") == content_hash(baseline.output or "")
+        output=output,
+        same_output=content_hash(output or "") == content_hash(baseline.output or "")
         if known and baseline
         else None,
         failures=_failures(store, thresholds, summary.trace_id)

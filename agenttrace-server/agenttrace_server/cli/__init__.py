@@ -12,7 +12,18 @@ from typing import Annotated
 import typer
 
 from agenttrace.errors import AgentTraceError
-from agenttrace_server.cli import check, demo, forward, migrate, plugins, serve, traces, transfer
+from agenttrace_server.cli import (
+    check,
+    demo,
+    diff,
+    forward,
+    migrate,
+    plugins,
+    replay,
+    serve,
+    traces,
+    transfer,
+)
 from agenttrace_server.cli.terminal import error_line, version
 
 app = typer.Typer(
@@ -37,7 +48,7 @@ def agenttrace(
     """See who said what to whom in a multi-agent run, and which agent broke it."""
 
 
-for module in (demo, serve, forward, traces, transfer, check, plugins, migrate):
+for module in (demo, serve, forward, traces, replay, diff, transfer, check, plugins, migrate):
     module.add_to(app)
 
 

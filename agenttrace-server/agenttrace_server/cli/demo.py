@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -100,18 +101,37 @@ def demo(
             write_json(_summary(address, found))
             return
         _print(address, found)
-        if server is not None:
+        with _worker(file, url, api_key):
+            write_line(f"Change it and run it again: {address}/replay", style="bold")
             _serve_on(server)
 
 
-def _serve_on(server: "subprocess.Popen[bytes]") -> None:
+def _serve_on(server: "subprocess.Popen[bytes] | None") -> None:
     """Wait for Ctrl-C, which is how a demo is meant to end."""
-    say("Serving until Ctrl-C.")
+    say("Serving until Ctrl-C." if server else "Running replays until Ctrl-C.")
     try:
-        server.wait()
+        if server is None:
+            threading.Event().wait()
+        else:
+            server.wait()
     except KeyboardInterrupt:
         return
     raise ServerError("the server stopped by itself; what it said above tells why")
+
+
+@contextmanager
+def _worker(file: Path, url: str, api_key: str | None) -> Iterator[None]:
+    """Have a worker run the replays of the demo application until the block is left."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agenttrace", "worker", "--name", "demo", str(file)],
+        env=_environment(url, api_key),
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+    )
+    try:
+        yield
+    finally:
+        _stop(process)
 
 
 def _application(framework: Framework) -> Path:
@@ -209,17 +229,12 @@ def _run(file: Path, client: NetworkClient, api_key: str | None) -> str:
     mark = uuid.uuid4().hex
     # Clocks of one machine, but the trace begins a little before its first span is written.
     since = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
-    environment = {
-        **os.environ,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": client.where,
-        "OTEL_RESOURCE_ATTRIBUTES": f"service.instance.id={mark}",
-        "PYTHONUNBUFFERED": "1",
-    }
-    if api_key:
-        environment["OTEL_EXPORTER_OTLP_HEADERS"] = f"authorization={quote(f'Bearer {api_key}')}"
     done = subprocess.run(
         [sys.executable, "-m", "agenttrace", "run", str(file)],
-        env=environment,
+        env={
+            **_environment(client.where, api_key),
+            "OTEL_RESOURCE_ATTRIBUTES": f"service.instance.id={mark}",
+        },
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
         check=False,
@@ -229,6 +244,14 @@ def _run(file: Path, client: NetworkClient, api_key: str | None) -> str:
             f"the demo application ended with exit code {done.returncode}; its output is above"
         )
     return _marked_trace(client, since, mark)
+
+
+def _environment(url: str, api_key: str | None) -> dict[str, str]:
+    """Return variables for a process of the application that records to this server."""
+    environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": url, "PYTHONUNBUFFERED": "1"}
+    if api_key:
+        environment["OTEL_EXPORTER_OTLP_HEADERS"] = f"authorization={quote(f'Bearer {api_key}')}"
+    return environment
 
 
 def _marked_trace(client: Client, since: str, mark: str) -> str:

@@ -1,4 +1,4 @@
-"""`run` and `doctor`: what works in the user's own environment, passed on to the core."""
+"""`run`, `worker` and `doctor`: what works in the user's own environment, passed on to the core."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ PASS_ON = {
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(context_settings=PASS_ON, add_help_option=False)(run)
+    app.command(context_settings=PASS_ON, add_help_option=False)(worker)
     app.command(context_settings=PASS_ON, add_help_option=False)(doctor)
 
 
@@ -32,6 +33,16 @@ def run(context: typer.Context) -> None:
     from agenttrace.run import main
 
     raise typer.Exit(main(context.args, _server_with_pages))
+
+
+def worker(context: typer.Context) -> None:
+    """Run the replays of what a module makes replayable, until Ctrl-C.
+
+    In your application's environment, where the server is not: python -m agenttrace worker MODULE
+    """
+    from agenttrace.worker import main
+
+    raise typer.Exit(main(context.args))
 
 
 def doctor(context: typer.Context) -> None:

@@ -1,7 +1,8 @@
 """What the command line prints: data on standard output, words on standard error."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from importlib.metadata import version as installed
 from typing import Annotated, Any
@@ -40,6 +41,24 @@ def error_line(line: str) -> None:
     """Say in one line why it cannot go on and what to do."""
     one_line = " ".join(str(line).split())
     _err.print(f"[red]error:[/red] {escape(one_line)}")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Give a function that says how far it is: in one line that changes, or in one line each."""
+    if _err.is_terminal:
+        with _err.status("…") as status:
+            yield lambda line: status.update(escape(line))
+        return
+    told = ""
+
+    def tell(line: str) -> None:
+        nonlocal told
+        if line != told:
+            say(line)
+        told = line
+
+    yield tell
 
 
 def write_json(value: Any) -> None:

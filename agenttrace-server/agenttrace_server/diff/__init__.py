@@ -6,13 +6,24 @@ from typing import Literal
 
 import msgspec
 
-from agenttrace.agents import counted
+from agenttrace.accounting import counted
 from agenttrace.messages import content_hash
 from agenttrace.models import FailureAnnotation, Message, Trace
 from agenttrace_server.diff.align import align
+from agenttrace_server.diff.outcome import outcome, told
 from agenttrace_server.diff.words import Piece, similarity, word_diff
 
-__all__ = ["Diff", "Figures", "MessageRow", "Outputs", "Piece", "Run", "compare"]
+__all__ = [
+    "Diff",
+    "Figures",
+    "MessageRow",
+    "Outputs",
+    "Piece",
+    "Run",
+    "compare",
+    "outcome",
+    "told",
+]
 
 MOST_WORD_DIFFS = 500
 """Changed messages whose words are compared; nobody reads on, and both texts are there."""
@@ -56,7 +67,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outputs(msgspec.Struct, frozen=True, kw_only=True):
-    """What both runs came to: their root spans' outputs."""
+    """What both runs came to: their root spans' outputs, of a conversation the last message."""
 
     left: str | None
     right: str | None
@@ -145,20 +156,12 @@ def _hash(message: Message) -> str:
 
 
 def _outputs(left: Trace, right: Trace) -> Outputs:
-    ours, theirs = output_of(left), output_of(right)
+    ours, theirs = outcome(left), outcome(right)
     same = ours == theirs or (
         ours is not None and theirs is not None and content_hash(ours) == content_hash(theirs)
     )
     words = None if same or ours is None or theirs is None else word_diff(ours, theirs)
     return Outputs(left=ours, right=theirs, same=same, words=words)
-
-
-def output_of(trace: Trace) -> str | None:
-    """Return what a run came to: the output of its first root span, else the last thing said."""
-    root = next((span for span in trace.roots if span.parent_id is None), None)
-    if root is not None and root.output is not None:
-        return root.output
-    return trace.messages[-1].content if trace.messages else None
 
 
 def _without(

@@ -174,7 +174,10 @@ class Replays(Protocol):
         """Return the replays that changed since cursor `after`, in that order."""
 
     def checkpoint(self, checkpoint_id: str, trace_id: str | None = None) -> Checkpoint | None:
-        """Return a checkpoint, of the newest trace that has it unless one is named, or None."""
+        """Return a checkpoint, of the trace that had it first unless one is named, or None.
+
+        A replay has the checkpoint it began at too.
+        """
 
     def outlines(self, trace_id: str) -> list[Outline]:
         """Return the checkpoints of a trace in the order they were made, without their states."""

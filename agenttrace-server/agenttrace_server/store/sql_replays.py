@@ -258,7 +258,7 @@ class SqlReplays:
         return [replay_of(row) for row in rows]
 
     def checkpoint(self, checkpoint_id: str, trace_id: str | None = None) -> Checkpoint | None:
-        """Return a checkpoint, of the newest trace that has it unless one is named, or None."""
+        """Return a checkpoint, of the trace that had it first unless one is named, or None."""
         c = CHECKPOINTS.c
         query = select(CHECKPOINTS).where(
             c.project_id == self._project_id, c.checkpoint_id == checkpoint_id
@@ -266,7 +266,7 @@ class SqlReplays:
         if trace_id is not None:
             query = query.where(c.trace_id == trace_id)
         with self._database.read() as connection:
-            row = connection.execute(query.order_by(c.created_at.desc()).limit(1)).first()
+            row = connection.execute(query.order_by(c.created_at).limit(1)).first()
         return None if row is None else read.checkpoint(row)
 
     def outlines(self, trace_id: str) -> list[Outline]:

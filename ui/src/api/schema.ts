@@ -455,7 +455,7 @@ export interface paths {
         };
         /**
          * Find Checkpoint
-         * @description Return a checkpoint with its state, of the newest trace that has it unless one is named.
+         * @description Return a checkpoint with its state, of the trace that had it first unless one is named.
          */
         get: operations["findCheckpoint"];
         put?: never;
