@@ -11,6 +11,7 @@ import typer
 
 from agenttrace import hookspecs
 from agenttrace_server.cli import app
+from agenttrace_server.yaml_rules.reading import read_rules
 from support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +19,7 @@ DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("agenttrace-*/*.md")],
     key=str,
 )
-FORWARDED = {"run", "doctor"}
+FORWARDED = {"run", "worker", "doctor"}
 
 
 def blocks(document: Path, language: str) -> list[str]:
@@ -82,6 +83,13 @@ def test_every_command_in_a_document_exists_with_its_options(document: Path) -> 
             known = {name for parameter in command.params for name in parameter.opts}
             options = {a.partition("=")[0] for a in arguments if a.startswith("--")}
             assert options <= known, line
+
+
+def test_the_rules_in_the_documents_are_rules(tmp_path: Path) -> None:
+    [text] = blocks(ROOT / "docs/failures.md", "yaml")
+    (tmp_path / "rules.yaml").write_text(text, "utf-8")
+
+    assert len(read_rules(tmp_path / "rules.yaml")) == 2
 
 
 def test_each_hook_has_a_heading_with_its_exact_signature() -> None:
