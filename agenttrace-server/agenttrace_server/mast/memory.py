@@ -8,7 +8,7 @@ from agenttrace.models import USER, FailureAnnotation
 from agenttrace_server.mast.finding import quote
 from agenttrace_server.mast.modes import mode_found
 from agenttrace_server.mast.objections import objects
-from agenttrace_server.mast.talk import Said, Talk, alike
+from agenttrace_server.mast.talk import Said, Talk, alike, telling
 
 _LOST: Final = re.compile(
     r"\bI (?:do not|don['’]t|no longer) (?:have|see|recall|remember)(?: \w+){0,3} (?:the |any |our "
@@ -21,6 +21,11 @@ _LOST: Final = re.compile(
 )
 _FEWEST_BETWEEN: Final = 3
 _STRETCH: Final = 4
+_OPENING: Final = 60
+"""So many words of a message tell how it opens."""
+_TELLING: Final = 6
+_SAME: Final = 0.9
+_LIKE: Final = 0.33
 
 
 def lost_history(talk: Talk) -> Iterator[FailureAnnotation]:
@@ -51,11 +56,29 @@ def conversation_reset(talk: Talk) -> Iterator[FailureAnnotation]:
     """Find conversations that start over in their middle (MAST 2.1).
 
     Sees the message that opened the conversation between agents said again, by the same agent to
-    the same one, after at least three others, with what followed it said again too; and a stretch
-    of at least four messages by more than one agent that all say again, in the same order, what had
-    been said before. Cannot see a restart in other words; a step repeated later on is MAST 1.3.
+    the same one, after at least three others, with what followed it said again too; a stretch of at
+    least four messages by more than one agent that all say again, in the same order, what had been
+    said before; and, less sure, the agent that opened the conversation opening it again after
+    others have worked, unprompted and right after a turn of its own. A step repeated later on is
+    MAST 1.3.
     """
     found = _from_the_start(talk) or _from_the_middle(talk)
+    again = None if found else _opened_again(talk)
+    if again:
+        said, opening, sure = again
+        yield mode_found(
+            talk.trace,
+            "2.1",
+            message=said.message,
+            agent=said.sender,
+            evidence=quote(said.text),
+            explanation=(
+                f"The conversation starts over: {said.sender} opens it as it did "
+                f"{said.index - opening.index} messages earlier, and nobody had asked for that."
+            ),
+            confidence=sure,
+            severity="high",
+        )
     if found:
         said, before = found
         yield mode_found(
@@ -108,6 +131,35 @@ def _from_the_middle(talk: Talk) -> tuple[Said, Said] | None:
         if len(stretch) >= _STRETCH and len(told) > 1 and not _prompted(talk, stretch[0][1].index):
             return stretch[0][1], stretch[0][0]
     return None
+
+
+def _opened_again(talk: Talk) -> tuple[Said, Said, float] | None:
+    """Return a message that opens the conversation again, its first opening, and how sure it is."""
+    told = [said for said in talk.said if said.sender != USER and said.words]
+    if not told or len(head := telling(told[0].words[:_OPENING])) < _TELLING:
+        return None
+    opening, before, others = told[0], told[0], 0
+    for said in told[1:]:
+        if said.sender != opening.sender:
+            others += 1
+        elif before.sender == opening.sender and others >= _FEWEST_BETWEEN:
+            bag = telling(said.words[:_OPENING])
+            like = _overlap(head, bag)
+            goes_on = _overlap(telling(before.words[:_OPENING]), bag)
+            sure = 0.8 if like >= _SAME else 0.45 if like >= _LIKE else 0.0
+            if sure and goes_on < like / 2 and not _asked(talk, said):
+                return said, opening, sure
+        before = said
+    return None
+
+
+def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / len(one | other) if one or other else 0.0
+
+
+def _asked(talk: Talk, said: Said) -> bool:
+    """Say whether the user has spoken since the agent's last word."""
+    return talk.said[said.index - 1].sender == USER
 
 
 def _prompted(talk: Talk, index: int) -> bool:

@@ -38,7 +38,7 @@ FAILS: Final = re.compile(
     re.MULTILINE,
 )
 ADMITS: Final = re.compile(
-    r"unable to|(?:could|can|did|do|does|is)(?: ?not|n['’]t) (?:find|access|open|load|locat"
+    r"unable to|(?:could|can?|did|do|does|is)(?: ?not|n['’]t) (?:find|access|open|load|locat"
     r"|determin|contain|provide|exist|show|available)|cannot|unfortunately|apolog|sorry"
     r"|no results|not clear",
     re.IGNORECASE,

@@ -7,11 +7,12 @@ from typing import Final
 from agenttrace.models import USER, FailureAnnotation
 from agenttrace_server.mast import signs
 from agenttrace_server.mast.finding import quote
+from agenttrace_server.mast.memory import conversation_reset
 from agenttrace_server.mast.modes import mode_found
 from agenttrace_server.mast.talk import Said, Talk
 
 _FELL_SHORT: Final = re.compile(
-    r"\berror|\bfail|\bunable\b|(?:could|can|did)(?: ?not|n['’]t)\b|timed? ?out|exception"
+    r"\berror|\bfail|\bunable\b|(?:could|can?|did)(?: ?not|n['’]t)\b|timed? ?out|exception"
     r"|unavailable|try again|not found|no results?\b|incomplete|\bmissing\b|rate limit",
     re.IGNORECASE,
 )
@@ -52,7 +53,8 @@ def step_repetition(talk: Talk) -> Iterator[FailureAnnotation]:
     the second answer brings nothing the first had not. An answer that fell short may be asked for
     again, and one that differs shows that asking again was of use. What follows from a repetition
     is part of it: one finding counts them all. Where a quarter of a long run is repetition, some of
-    it was without need whatever the answers were. Cannot see work repeated in other words.
+    it was without need whatever the answers were; less surely so where the run only started over
+    (2.1) and nobody said the same three times on end. Cannot see work repeated in other words.
     """
     repeats = talk.repeats
     again = {later.index for _, later in repeats}
@@ -68,7 +70,7 @@ def step_repetition(talk: Talk) -> Iterator[FailureAnnotation]:
                 f"{len(again)} of the {len(talk.said)} messages say what the same agent had said "
                 f"before; the first of them is {later.sender}'s."
             ),
-            confidence=0.8,
+            confidence=0.8 if talk.stuck or not any(conversation_reset(talk)) else 0.45,
         )
         return
     for first, later in repeats:
@@ -149,8 +151,9 @@ def unaware_of_the_end(talk: Talk) -> Iterator[FailureAnnotation]:
     """Find runs that do not see that they should stop (MAST 1.5).
 
     Sees a run that a limit on its turns or steps cut off, and agents that go on with courtesies or
-    calls to continue after one said that the task was done. Cannot see an end that only the meaning
-    of an answer would tell.
+    calls to continue after one said that the task was done. Less sure: an agent that says the same
+    three times on end, up to the end, to one that keeps answering that it cannot. Cannot see an end
+    that only the meaning of an answer would tell.
     """
     for span in signs.origins(talk.trace):
         error = signs.error_text(span)
@@ -165,6 +168,7 @@ def unaware_of_the_end(talk: Talk) -> Iterator[FailureAnnotation]:
                 severity="high",
             )
             return
+    yield from _urged_on(talk)
     tried = 0
     for said in talk.said:
         hinted = any(hint in said.text for hint in _DONE_HINTS)
@@ -186,6 +190,30 @@ def unaware_of_the_end(talk: Talk) -> Iterator[FailureAnnotation]:
                     "new."
                 ),
                 confidence=0.75,
+            )
+            return
+
+
+def _urged_on(talk: Talk) -> Iterator[FailureAnnotation]:
+    for run in talk.stuck:
+        last = run[-1].index
+        answers = [one for one in talk.said[run[0].index : last] if one.sender != run[0].sender]
+        # One other agent answers each time, and hardly anything comes after.
+        alone = {one.sender for one in answers} - {USER}
+        if len(alone) != 1 or len(answers) != len(run) - 1 or len(talk.said) - last > 2:
+            continue
+        if all(signs.ADMITS.search(one.text[:3000]) for one in answers):
+            yield mode_found(
+                talk.trace,
+                "1.5",
+                message=run[-1].message,
+                agent=run[-1].sender,
+                evidence=quote(run[-1].text),
+                explanation=(
+                    f"{run[-1].sender} says the same {len(run)} times on end, and "
+                    f"{answers[-1].sender} answers each time that it cannot."
+                ),
+                confidence=0.45,
             )
             return
 

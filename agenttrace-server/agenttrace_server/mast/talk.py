@@ -22,6 +22,7 @@ _STOP: Final = frozenset(
     )
 )
 _LOOK_BACK: Final = 12
+_ON_END: Final = 3
 
 
 def words(text: str) -> list[str]:
@@ -157,6 +158,26 @@ class Talk:
             before.append(said)
             del before[:-_LOOK_BACK]
         return found
+
+    @cached_property
+    def stuck(self) -> list[list[Said]]:
+        """The turns in which an agent says the same three times or more on end, whoever answers."""
+        runs: dict[str, list[Said]] = {}
+        found: list[list[Said]] = []
+        for said in self.said:
+            run = runs.get(said.sender)
+            if run is not None and alike(run[-1], said):
+                run.append(said)
+                continue
+            runs[said.sender] = [said]
+            if run is not None:
+                found.append(run)
+        found += runs.values()
+        return [
+            run
+            for run in found
+            if len(run) >= _ON_END and run[0].sender != USER and len(run[0].words) >= _ON_END
+        ]
 
     def run_of(self, span: Span) -> str | None:
         """Return the id of the agent's run that a span lies in."""
