@@ -80,7 +80,8 @@ def bench(session: nox.Session) -> None:
     Those about failures want labelled runs: nox -s bench -- benchmarks/classification.py DIR
     """
     _sync(session, "--all-groups", "--all-extras")
-    scripts = [str(p) for p in sorted(ROOT.glob("benchmarks/*.py")) if p.name not in WANT_RUNS]
+    _timescale(session)
+    scripts = [str(p) for p in sorted(ROOT.glob("benchmarks/*.py")) if _is_benchmark(p)]
     results: list[dict[str, object]] = []
     for command in [session.posargs] if session.posargs else [[script] for script in scripts]:
         session.log(f"python {' '.join(command)}")
@@ -201,6 +202,11 @@ def _timescale(session: nox.Session) -> None:
 def _built_ui(session: nox.Session) -> None:
     """Install the UI's packages and build it, where either is missing or old."""
     session.run("python", "-m", "agenttrace_server.ui_build")
+
+
+def _is_benchmark(script: Path) -> bool:
+    """Whether it is run for itself and needs nothing."""
+    return script.name not in WANT_RUNS and "__main__" in script.read_text()
 
 
 def _figures(output: str) -> Iterator[dict[str, object]]:

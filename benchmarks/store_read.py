@@ -1,8 +1,9 @@
-"""How long reading takes: lists of many traces, the skeleton of one trace of 50,000 spans.
+"""How long reading takes: lists of many traces, skeleton and graph of one of 50,000 spans.
 
-The baseline of the skeleton is the same trace read whole, bodies included. A JSON line per figure.
+The baseline of a list is a query that groups the spans themselves, without a filter; that of the
+skeleton and the graph is the same trace read whole, bodies included. A JSON line per figure.
 
-    python benchmarks/store_read.py [--traces 20000] [--spans 50000]
+    python benchmarks/store_read.py [--traces 60000] [--spans-per-trace 33] [--only TimescaleDB]
 """
 
 import argparse
@@ -10,17 +11,20 @@ import gzip
 import json
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import msgspec
+from databases import database, servers
 
-from agenttrace.models import Agent, FailureAnnotation, Scope, Span
+from agenttrace.models import Agent, FailureAnnotation, Scope, Span, Trace
+from agenttrace.plugins import Plugins
+from agenttrace_server.analyse.pipeline import analyse
 from agenttrace_server.store import Analysis, Claimed, TraceQuery
+from agenttrace_server.store.database import Database
 from agenttrace_server.store.sql import SqlStore, open_store
 
 START_NS = 1_700_000_000_000_000_000
@@ -110,48 +114,76 @@ def report(
     )
 
 
+def lists(kind: str, url: str, store: SqlStore, traces: int) -> None:
+    """The list of traces with each filter, its pages, its figures."""
+    plain = Database(url)
+    grouped = measure(lambda: _grouped(plain), 2)
+    plain.close()
+    queries = {
+        "all": TraceQuery(),
+        "service": TraceQuery(service="service-3"),
+        "framework": TraceQuery(framework="crewai"),
+        "agent": TraceQuery(agent="critic"),
+        "status": TraceQuery(status="error"),
+        "failure": TraceQuery(failure="1.3"),
+        "since": TraceQuery(since_ns=START_NS + traces // 2 * SECOND),
+        "text": TraceQuery(q="researcher cite"),
+        "sorted by tokens": TraceQuery(sort="tokens"),
+        "page 10,000 of 5": TraceQuery(offset=min(10_000, traces // 5) * 5 - 5, limit=5),
+    }
+    for name, query in queries.items():
+        taken = measure(partial(store.traces, query))
+        report(f"{kind}: list, {name}, p95", taken, "ms", 50, baseline=round(grouped, 1))
+    everything = measure(lambda: store.stats(None, None), 5)
+    report(f"{kind}: figures of everything, p95", everything, "ms", 1000)
+    day = TraceQuery(since_ns=START_NS + (traces - 5000) * SECOND).since_ns
+    recent = measure(lambda: store.stats(day, None), 5)
+    report(f"{kind}: figures of 5,000 traces, p95", recent, "ms", 300)
+
+
+def _grouped(plain: Database) -> None:
+    """The baseline of the list: the spans themselves, grouped."""
+    with plain.read() as connection:
+        connection.exec_driver_sql(
+            "SELECT trace_id, min(start_time) AS began, count(*) FROM spans "
+            "GROUP BY trace_id ORDER BY began DESC LIMIT 50"
+        ).all()
+
+
+def giant(kind: str, store: SqlStore, size: int) -> None:
+    """The skeleton and the graph of one large trace."""
+    big = "ff" * 16
+    spans = trace(big, 1, size, Scope("bench"), random.Random(2))
+    for start in range(0, len(spans), 4096):
+        store.write(spans[start : start + 4096])
+    store.save(Claimed(big, 1), analyse(Trace(big, tuple(spans)), Plugins()))
+    whole = measure(lambda: store.trace(big), 2)
+    name = f"{kind}: skeleton of {size} spans"
+    report(name, measure(lambda: store.columns(big), 5), "ms", 300, baseline=round(whole, 1))
+    columns = msgspec.json.encode(store.columns(big))
+    packed = len(gzip.compress(columns, 5)) / 1e6
+    report(f"{name}, gzip", packed, "MB", 1, baseline=round(len(columns) / 1e6, 1))
+    graph = measure(lambda: store.graph(big), 5)
+    report(f"{kind}: graph of {size} spans", graph, "ms", 300, baseline=round(whole, 1))
+
+
 def main() -> None:
     """Fill a store, ask it, report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--traces", type=int, default=20_000)
+    parser.add_argument("--spans-per-trace", type=int, default=8)
     parser.add_argument("--spans", type=int, default=50_000)
+    parser.add_argument("--only", help="SQLite, PostgreSQL or TimescaleDB")
+    parser.add_argument("--server", help="a PostgreSQL to make databases on: postgresql://…")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        store = open_store(f"sqlite:///{Path(folder) / 'bench.db'}")
-        fill(store, options.traces)
-        queries = {
-            "all": TraceQuery(),
-            "service": TraceQuery(service="service-3"),
-            "framework": TraceQuery(framework="crewai"),
-            "agent": TraceQuery(agent="critic"),
-            "status": TraceQuery(status="error"),
-            "failure": TraceQuery(failure="1.3"),
-            "since": TraceQuery(since_ns=START_NS + options.traces // 2 * SECOND),
-            "text": TraceQuery(q="researcher cite"),
-            "sorted by tokens": TraceQuery(sort="tokens"),
-            "last page": TraceQuery(offset=options.traces - 50),
-        }
-        for name, query in queries.items():
-            report(f"list: {name}, p95", measure(partial(store.traces, query)), "ms", 50)
-        report(
-            "figures of everything, p95", measure(lambda: store.stats(None, None), 5), "ms", 1000
-        )
-        big = "ff" * 16
-        chance = random.Random(2)
-        spans = trace(big, 1, options.spans, Scope("bench"), chance)
-        for start in range(0, len(spans), 512):
-            store.write(spans[start : start + 512])
-        whole = measure(lambda: store.trace(big), 2)
-        report(
-            f"skeleton of {options.spans} spans",
-            measure(lambda: store.columns(big), 5),
-            "ms",
-            300,
-            baseline=round(whole, 1),
-        )
-        columns = msgspec.json.encode(store.columns(big))
-        report("skeleton, gzip", len(gzip.compress(columns, 5)) / 1e6, "MB", 1)
-        store.close()
+    with servers(options.server) as found:
+        for kind, server in found.items():
+            if options.only not in (None, kind):
+                continue
+            with database(server) as url, closing(open_store(url)) as store:
+                fill(store, options.traces, options.spans_per_trace)
+                lists(kind, url, store, options.traces)
+                giant(kind, store, options.spans)
 
 
 if __name__ == "__main__":

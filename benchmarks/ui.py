@@ -162,7 +162,7 @@ def main() -> None:
     if ui and not ui_build.is_current(ui):
         ui_build.build(ui, say=lambda line: print(line, file=sys.stderr))
     report("UI: entry bundle, gzip", bundle(ui_build.STATIC), "kB", 150)
-    browser_path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    browser_path = next((program for name in BROWSERS if (program := shutil.which(name))), None)
     with tempfile.TemporaryDirectory() as folder:
         database = options.database_url or f"sqlite:///{Path(folder) / 'bench.db'}"
         file = Path(urlsplit(database).path.removeprefix("/"))

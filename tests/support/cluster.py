@@ -14,8 +14,9 @@ from sqlalchemy.engine import URL
 from support.ports import free_port
 
 _INITDB = ("--auth=trust", "--username=agenttrace", "--encoding=UTF8", "--no-sync")
-# Its files are thrown away in any case, so it need not wait for the disk.
-_SETTINGS = "-c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200"
+# Tests throw its files away in any case, so it need not wait for the disk.
+THROWN_AWAY = "-c fsync=off"
+_SETTINGS = "-c listen_addresses=127.0.0.1 -c max_connections=200"
 _TIMESCALE = "-c shared_preload_libraries=timescaledb -c timescaledb.telemetry_level=off"
 START_SECONDS = 120.0
 
@@ -27,8 +28,15 @@ class Cluster:
     has TimescaleDB and which only root can enter. `data` is a folder to use, within the tree.
     """
 
-    def __init__(self, programs: Path, tree: Path | None = None, data: Path | None = None) -> None:
+    def __init__(
+        self,
+        programs: Path,
+        tree: Path | None = None,
+        data: Path | None = None,
+        settings: str = THROWN_AWAY,
+    ) -> None:
         self._tree = tree
+        self._settings = settings
         self._programs = programs if tree is None else Path("/", programs.relative_to(tree))
         self._folder = data or Path(
             tempfile.mkdtemp(prefix="agenttrace-pg-", dir=None if tree is None else tree / "tmp")
@@ -51,7 +59,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start it, after whatever happened; return when it answers."""
-        options = f"-p {self._port} -k {self._within} {_SETTINGS}"
+        options = f"-p {self._port} -k {self._within} {_SETTINGS} {self._settings}"
         if self._tree is not None:
             options += f" {_TIMESCALE}"
         until = time.monotonic() + START_SECONDS
@@ -103,7 +111,9 @@ class Cluster:
         return int(file.read_text().split()[0]) if file.exists() else None
 
     def _run(self, program: str, *arguments: str) -> None:
-        enter = ["chroot", "--userspec=postgres", self._tree] if self._tree is not None else []
+        enter: list[str | Path] = (
+            ["chroot", "--userspec=postgres", self._tree] if self._tree else []
+        )
         command = [*enter, self._programs / program, "-D", self._within / "data", *arguments]
         cwd = self._folder if self._tree is None else None
         with (self._folder / "pg_ctl.log").open("a") as told:

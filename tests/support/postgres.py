@@ -18,7 +18,7 @@ import psycopg
 from sqlalchemy.engine import URL, make_url
 
 from agenttrace_server.store import schema
-from support.cluster import Cluster
+from support.cluster import THROWN_AWAY, Cluster
 
 _numbers = count(1)
 
@@ -77,15 +77,17 @@ def can_be_killed() -> bool:
     return tree() is not None or _programs() is not None
 
 
-def own_cluster(*, plain: bool = False, data: Path | None = None) -> Cluster:
+def own_cluster(
+    *, plain: bool = False, data: Path | None = None, settings: str = THROWN_AWAY
+) -> Cluster:
     """Start another cluster; `data` is a folder for it, within the tree if there is one."""
     inside = None if plain else tree()
     if inside is not None:
         (programs,) = inside.glob("usr/lib/postgresql/*/bin")
-        return Cluster(programs, inside, data)
+        return Cluster(programs, inside, data, settings)
     found = _programs()
     assert found is not None
-    return Cluster(found, data=data)
+    return Cluster(found, None, data, settings)
 
 
 def tree() -> Path | None:
