@@ -105,6 +105,17 @@ def test_an_edited_replay_shows_where_the_two_part_and_what_came_of_it(
 
 
 @pytest.mark.usefixtures("worker")
+def test_text_stays_text_where_the_state_has_text(home: Home, recorded: str) -> None:
+    where = before(home, recorded, "before coder")
+
+    done = home.run("replay", where, "--edit", "/task=42", "--wait", "--format", "json")
+
+    assert done.code == 0, done.err
+    assert done.json["replay"]["edits"] == [{"path": "/task", "value": "42"}]
+    assert done.json["replay"]["output"] == "critic did [coder did [42]]"
+
+
+@pytest.mark.usefixtures("worker")
 def test_a_message_is_replayed_from_just_before_it_was_sent(home: Home, recorded: str) -> None:
     said = home.run("traces", "show", recorded, "--format", "json").json["messages"]
     last = next(m for m in said if m["sender"] == "critic")

@@ -101,6 +101,12 @@ def test_an_unchanged_replay_says_the_same_and_calls_no_model(
     summary = server.get(f"/api/traces/{done['trace_id']}")
     assert (summary["replay_of"], summary["replay_id"]) == (recorded, done["replay_id"])
     assert not summary["cost_usd"]
+    steps = server.get(f"/api/replays/{done['replay_id']}")["steps"]
+    assert [(s["agent"], s["tier"], s["trace_id"] == recorded) for s in steps] == [
+        ("planner", "restored", True),
+        ("coder", "recorded", False),
+        ("critic", "recorded", False),
+    ]
     diff = server.get(f"/api/replays/{done['replay_id']}/diff")
     assert diff["same"]
     assert diff["outputs"]["same"]

@@ -167,6 +167,32 @@ def test_failures_that_came_and_went_are_told_and_rejected_ones_are_not() -> Non
     assert [f.mode for f in diff.failures_gained] == ["3.3"]
 
 
+def test_what_failed_before_the_checkpoint_is_not_gone() -> None:
+    def failure(span_id: str) -> FailureAnnotation:
+        return FailureAnnotation(
+            annotation_id=span_id,
+            trace_id="t",
+            span_id=span_id,
+            mode=span_id,
+            category="c",
+            subcategory=span_id,
+            classifier="x",
+        )
+
+    def times(said: str) -> Run:
+        spans = (Span("t", "early", "a", 0, 5), Span("t", "late", "b", 10, 15))
+        messages = (message("a", "b", said, at=12),)
+        return Run(Trace("t", spans=spans, messages=messages), (failure("early"), failure("late")))
+
+    other = Run(Trace("u", messages=(message("a", "b", "no", at=20),)))
+
+    parted = compare(times("yes"), other, since_ns=8)
+    repeated = compare(times("no"), other, since_ns=8)
+
+    assert [f.mode for f in parted.failures_lost] == ["late"]
+    assert repeated.failures_lost == ()
+
+
 def test_calls_tokens_and_cost_are_counted_on_both_sides_from_where_they_are_compared() -> None:
     spans = tuple(
         Span("t", f"s{n}", "call", n, n + 1, kind="llm", tokens_in=10, tokens_out=n, cost_usd=0.5)

@@ -90,8 +90,9 @@ class TierCounts(Model):
 
 
 class Step(Model):
-    """What a replay would do with one recorded call, and why."""
+    """What a replay did, or would do, with one call, and why; its span is in `trace_id`."""
 
+    trace_id: str
     span_id: str
     kind: str
     agent: str | None
@@ -103,7 +104,8 @@ class Step(Model):
 class Replay(Model):
     """A replay as it is now.
 
-    `steps` is there of a simulated one only. `note` says what a queued one waits for.
+    `steps` is there of a simulated one, and of one that has ended where it is asked for by its id.
+    `note` says what a queued one waits for.
     """
 
     replay_id: str

@@ -7,7 +7,7 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request
 
 from agenttrace.errors import ReplayError, ReplayNotFound
-from agenttrace.jobs import Status
+from agenttrace.jobs import ENDED, Status
 from agenttrace_server.api import compare
 from agenttrace_server.api.asked import (
     Limit,
@@ -20,9 +20,18 @@ from agenttrace_server.api.asked import (
     problems,
 )
 from agenttrace_server.api.models import Listing
-from agenttrace_server.api.replay_models import Diff, Family, NewReplay, Relative, Replay, Start
+from agenttrace_server.api.replay_models import (
+    Diff,
+    Family,
+    NewReplay,
+    Relative,
+    Replay,
+    Start,
+    Step,
+)
 from agenttrace_server.api.times import milliseconds, rfc3339
 from agenttrace_server.replay import wishes
+from agenttrace_server.replay.taken import taken
 from agenttrace_server.store import Store
 from agenttrace_server.store.replays import Replay as Stored
 from agenttrace_server.store.replays import ReplayQuery, Worker
@@ -76,9 +85,11 @@ def list_replays(
 
 @router.get("/replays/{replay_id}", operation_id="getReplay", responses=problems(404))
 def get_replay(request: Request, store: StoreOf, replay_id: ReplayId) -> Replay:
-    """Return one replay as it is now."""
+    """Return one replay as it is now, once it has ended with the steps it took."""
     settle(request, store)
-    return show(stored(store, replay_id), store.replays.workers())
+    replay = stored(store, replay_id)
+    shown = show(replay, store.replays.workers())
+    return shown.model_copy(update={"steps": _steps(store, replay)})
 
 
 @router.post("/replays/{replay_id}/cancel", operation_id="cancelReplay", responses=problems(404))
@@ -151,11 +162,33 @@ def settle(request: Request, store: Store) -> None:
         request.app.state.bell.ring()
 
 
+def _steps(store: Store, replay: Stored) -> list[Step] | None:
+    """Return the steps of a replay that has ended, None where its trace is not there."""
+    if replay.steps is not None:
+        return _walked(replay)
+    run = store.trace(replay.trace_id) if replay.trace_id and replay.status in ENDED else None
+    if run is None:
+        return None
+    source = store.trace(replay.source_trace_id)
+    checkpoint = store.replays.checkpoint(replay.checkpoint_id, replay.source_trace_id)
+    begins = checkpoint.created_at if checkpoint else 0
+    return [Step.model_validate(one) for one in taken(replay, source, run, begins)]
+
+
+def _walked(replay: Stored) -> list[Step] | None:
+    """Return what a simulated replay would do. Older ones do not name the trace: the source."""
+    if replay.steps is None:
+        return None
+    of = {"trace_id": replay.source_trace_id}
+    return [Step.model_validate(of | one) for one in replay.steps]
+
+
 def show(replay: Stored, workers: list[Worker]) -> Replay:
     """Return a replay as it goes over HTTP."""
     ended, started = replay.ended_ns, replay.started_ns
     values = msgspec.to_builtins(replay) | {
         "note": wishes.waits_for(replay, workers),
+        "steps": _walked(replay),
         "created_at": rfc3339(replay.created_ns),
         "started_at": None if started is None else rfc3339(started),
         "ended_at": None if ended is None else rfc3339(ended),

@@ -119,7 +119,7 @@ def compare(left: Run, right: Run, since_ns: int = 0) -> Diff:
         counts=dict(Counter(row.change for row in rows)),
         outputs=_outputs(left.trace, right.trace),
         failures_gained=_without(right.failures, left.failures),
-        failures_lost=_without(left.failures, right.failures),
+        failures_lost=_lost(left, right, since_ns, divergence is None),
         left=_figures(left.trace, len(after), since_ns),
         right=_figures(right.trace, len(right.trace.messages), 0),
     )
@@ -162,6 +162,18 @@ def _outputs(left: Trace, right: Trace) -> Outputs:
     )
     words = None if same or ours is None or theirs is None else word_diff(ours, theirs)
     return Outputs(left=ours, right=theirs, same=same, words=words)
+
+
+def _lost(left: Run, right: Run, since_ns: int, same: bool) -> tuple[FailureAnnotation, ...]:
+    """Return what failed in the left run only; none where a replay only said the same again.
+
+    What failed before a replay's checkpoint did so in both.
+    """
+    if same and since_ns:
+        return ()
+    before = {span.span_id for span in left.trace.spans if span.start_ns < since_ns}
+    later = [failure for failure in left.failures if failure.span_id not in before]
+    return _without(later, right.failures)
 
 
 def _without(

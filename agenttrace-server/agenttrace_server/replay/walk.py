@@ -29,7 +29,8 @@ class Walk(msgspec.Struct, frozen=True):
 def walk(trace: Trace, checkpoint: Checkpoint, edits: Sequence[Mapping[str, Any]]) -> Walk:
     """Return what would happen to each model and tool call of the trace.
 
-    Each step is `{span_id, kind, agent, name, tier, why}` with the tier restored, recorded or live.
+    Each step is `{trace_id, span_id, kind, agent, name, tier, why}`; a tier is restored, recorded
+    or live.
     """
     changed = _changed_texts(checkpoint, edits)
     told = sorted(trace.messages, key=lambda message: message.sent_at)
@@ -39,14 +40,14 @@ def walk(trace: Trace, checkpoint: Checkpoint, edits: Sequence[Mapping[str, Any]
     for span in sorted((s for s in trace.spans if s.kind in RUN), key=lambda s: s.start_ns):
         agent = trace.agent_of(span) or ""
         if span.start_ns < checkpoint.created_at:
-            steps.append(_step(span, agent, "restored", "It happened before the checkpoint"))
+            steps.append(step(trace, span, "restored", "It happened before the checkpoint"))
             continue
         affected |= heard.since(span.start_ns, affected)
         if why := _why_live(span, agent, changed, affected):
             affected.add(agent)
-            steps.append(_step(span, agent, "live", why))
+            steps.append(step(trace, span, "live", why))
         else:
-            steps.append(_step(span, agent, "recorded", "Its input is unchanged"))
+            steps.append(step(trace, span, "recorded", "Its input is unchanged"))
     tiers = [step["tier"] for step in steps]
     counts = Counts(*(tiers.count(tier) for tier in ("restored", "recorded", "live")))
     return Walk(tuple(steps), counts, None if counts.live else _output(trace))
@@ -120,11 +121,13 @@ def _texts(value: Any) -> Iterable[str]:
             yield from _texts(each)
 
 
-def _step(span: Span, agent: str, tier: str, why: str) -> dict[str, Any]:
+def step(trace: Trace, span: Span, tier: str, why: str) -> dict[str, Any]:
+    """Return one step of a replay, a model's or a tool's call, as the API gives it."""
     return {
+        "trace_id": trace.trace_id,
         "span_id": span.span_id,
         "kind": span.kind,
-        "agent": agent or None,
+        "agent": trace.agent_of(span),
         "name": (span.model if span.kind == "llm" else span.tool) or span.name,
         "tier": tier,
         "why": why,

@@ -602,7 +602,7 @@ export interface paths {
         };
         /**
          * Get Replay
-         * @description Return one replay as it is now.
+         * @description Return one replay as it is now, once it has ended with the steps it took.
          */
         get: operations["getReplay"];
         put?: never;
@@ -2097,7 +2097,8 @@ export interface components {
          * Replay
          * @description A replay as it is now.
          *
-         *     `steps` is there of a simulated one only. `note` says what a queued one waits for.
+         *     `steps` is there of a simulated one, and of one that has ended where it is asked for by its id.
+         *     `note` says what a queued one waits for.
          */
         Replay: {
             /** Replay Id */
@@ -2462,9 +2463,11 @@ export interface components {
         };
         /**
          * Step
-         * @description What a replay would do with one recorded call, and why.
+         * @description What a replay did, or would do, with one call, and why; its span is in `trace_id`.
          */
         Step: {
+            /** Trace Id */
+            trace_id: string;
             /** Span Id */
             span_id: string;
             /** Kind */

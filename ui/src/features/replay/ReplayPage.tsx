@@ -99,7 +99,7 @@ function Loaded({ replay }: { replay: Replay }) {
       )}
       {replay.steps && replay.steps.length > 0 && (
         <Card title={replay.status === 'simulated' ? 'What would run again' : 'Its calls, one by one'} aside={plural(replay.steps.length, 'call')} flush>
-          <Steps steps={replay.steps} traceId={replay.status === 'simulated' ? replay.source_trace_id : (replay.trace_id ?? replay.source_trace_id)} />
+          <Steps steps={replay.steps} />
         </Card>
       )}
       {replay.trace_id && ended && <Difference replay={replay} />}
@@ -115,18 +115,18 @@ function Difference({ replay }: { replay: Replay }) {
   return <SkeletonLines lines={8} label="Comparing" />
 }
 
-function Steps({ steps, traceId }: { steps: readonly ReplayStep[]; traceId: string }) {
+function Steps({ steps }: { steps: readonly ReplayStep[] }) {
   return (
     <table className="w-full text-xs" aria-label="Calls">
       <tbody>
         {steps.map((step) => (
-          <tr key={step.span_id} className="border-t border-line">
+          <tr key={step.trace_id + step.span_id} className="border-t border-line">
             <td className="w-24 py-1.5 pl-4">
               <TierBadge tier={step.tier} />
             </td>
             <td className="px-2">{step.agent && <AgentName name={step.agent} />}</td>
             <td className="px-2">
-              <Link to={`/traces/${traceId}?span=${step.span_id}`} className="hover:text-accent">
+              <Link to={`/traces/${step.trace_id}?span=${step.span_id}`} className="hover:text-accent">
                 {step.kind === 'llm' ? 'model' : step.kind} {step.name}
               </Link>
             </td>

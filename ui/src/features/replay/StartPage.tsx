@@ -45,7 +45,7 @@ export function StartPage() {
         <>
           {before.error && <Note tone="warn">{before.error.message}</Note>}
           <div className="grid items-start gap-5 lg:grid-cols-[20rem_minmax(0,1fr)]">
-            <Card title="Go back to" aside={plural(checkpoints.data.length, 'checkpoint')} flush>
+            <Card title="Go back to" aside={plural(checkpoints.data.filter((c) => c.resumable).length, 'checkpoint')} flush>
               <Checkpoints
                 checkpoints={checkpoints.data}
                 chosen={id}
@@ -72,29 +72,53 @@ function NoCheckpoints() {
 }
 
 function Checkpoints({ checkpoints, chosen, onChoose }: { checkpoints: readonly Checkpoint[]; chosen: string | null; onChoose: (id: string) => void }) {
+  const [every, setEvery] = useState(false)
+  const closed = checkpoints.filter((c) => !c.resumable).length
+  const nowhere = closed === checkpoints.length
   return (
-    <ol className="max-h-[70vh] overflow-y-auto pb-1" aria-label="Checkpoints">
-      {checkpoints.map((checkpoint, i) => (
-        <li key={checkpoint.checkpoint_id}>
-          <button
-            type="button"
-            aria-current={checkpoint.checkpoint_id === chosen ? 'true' : undefined}
-            disabled={!checkpoint.resumable}
-            onClick={() => { onChoose(checkpoint.checkpoint_id) }}
-            className="flex w-full flex-col gap-0.5 px-4 py-1.5 text-left text-xs enabled:hover:bg-hover aria-[current]:bg-selected"
-          >
-            <span className="flex min-w-0 items-baseline gap-2">
-              <span className="tabular w-5 shrink-0 text-right text-faint">{i + 1}</span>
-              <span className={checkpoint.resumable ? 'min-w-0 truncate font-medium' : 'min-w-0 truncate text-muted'} title={checkpoint.label}>
-                {checkpoint.label || checkpoint.checkpoint_id}
-              </span>
-              <span className="tabular ml-auto shrink-0 text-2xs text-faint">{bytes(checkpoint.state_bytes)}</span>
-            </span>
-            {checkpoint.why_not && <span className="pl-7 text-2xs text-muted">{checkpoint.why_not}</span>}
-          </button>
-        </li>
-      ))}
-    </ol>
+    <div className="flex max-h-[70vh] flex-col">
+      <ol className="min-h-0 overflow-y-auto pb-1" aria-label="Checkpoints">
+        {checkpoints.map((checkpoint, i) =>
+          checkpoint.resumable || every || nowhere ? (
+            <CheckpointRow
+              key={checkpoint.checkpoint_id}
+              checkpoint={checkpoint}
+              place={i + 1}
+              chosen={checkpoint.checkpoint_id === chosen}
+              onChoose={() => { onChoose(checkpoint.checkpoint_id) }}
+            />
+          ) : null,
+        )}
+      </ol>
+      {closed > 0 && !nowhere && (
+        <button type="button" aria-expanded={every} onClick={() => { setEvery(!every) }} className="shrink-0 border-t border-line px-4 py-1.5 text-left text-2xs text-muted hover:bg-hover hover:text-text">
+          {every ? 'Hide those a run cannot go back to' : `${plural(closed, 'more checkpoint')} a run cannot go back to, and why`}
+        </button>
+      )}
+    </div>
+  )
+}
+
+function CheckpointRow({ checkpoint, place, chosen, onChoose }: { checkpoint: Checkpoint; place: number; chosen: boolean; onChoose: () => void }) {
+  return (
+    <li>
+      <button
+        type="button"
+        aria-current={chosen ? 'true' : undefined}
+        disabled={!checkpoint.resumable}
+        onClick={onChoose}
+        className="flex w-full flex-col gap-0.5 px-4 py-1.5 text-left text-xs enabled:hover:bg-hover aria-[current]:bg-selected"
+      >
+        <span className="flex w-full min-w-0 items-baseline gap-2">
+          <span className="tabular w-5 shrink-0 text-right text-faint">{place}</span>
+          <span className={checkpoint.resumable ? 'min-w-0 truncate font-medium' : 'min-w-0 truncate text-muted'} title={checkpoint.label}>
+            {checkpoint.label || checkpoint.checkpoint_id}
+          </span>
+          <span className="tabular ml-auto shrink-0 text-2xs text-faint">{bytes(checkpoint.state_bytes)}</span>
+        </span>
+        {checkpoint.why_not && <span className="pl-7 text-2xs text-muted">{checkpoint.why_not}</span>}
+      </button>
+    </li>
   )
 }
 

@@ -1,15 +1,17 @@
 /** What can be done with the chosen traces. */
-import { Download, Trash2, X } from 'lucide-react'
+import { Columns2, Download, Trash2, X } from 'lucide-react'
 import { useState } from 'react'
+import { Link } from 'react-router'
 import { exportUrl, useDeleteTraces } from '@/api/queries'
 import { plural } from '@/shared/format'
-import { Button } from '@/shared/ui/basics'
+import { Button, linkLook } from '@/shared/ui/basics'
 import { Dialog } from '@/shared/ui/Dialog'
 import { toast } from '@/shared/ui/toast'
 
 export function BulkActions({ ids, onDone }: { ids: ReadonlySet<string>; onDone: () => void }) {
   const [asking, setAsking] = useState(false)
   const remove = useDeleteTraces()
+  const [left, right] = [...ids]
   const what = plural(ids.size, 'trace')
   const download = () => {
     for (const id of ids) {
@@ -22,6 +24,11 @@ export function BulkActions({ ids, onDone }: { ids: ReadonlySet<string>; onDone:
   return (
     <div className="flex shrink-0 items-center gap-2 border-t border-line bg-selected px-5 py-1.5">
       <span className="font-medium">{what} chosen</span>
+      {ids.size === 2 && left && right && (
+        <Link to={`/compare?left=${left}&right=${right}`} className={linkLook()}>
+          <Columns2 aria-hidden className="size-3.5" /> Compare
+        </Link>
+      )}
       <Button onClick={download}>
         <Download aria-hidden className="size-3.5" /> Export
       </Button>
