@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent
 UI = ROOT / "ui"
 TREE = ROOT / ".nox" / "trixie"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-WANT_RUNS = {"classification.py", "labelled.py", "train_decisive.py"}
+WANT_RUNS = {"classification.py", "from_whowhen.py", "labelled.py", "train_decisive.py"}
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("agenttrace-*/pyproject.toml"))
 
 nox.options.default_venv_backend = "uv"

@@ -163,6 +163,26 @@ def report_modes(given: Sequence[tuple[Record, Prediction]]) -> None:
             print(f"  runs that succeeded and are shown a finding: {wilson(alarms, len(good))}")
 
 
+_BINS: Final = (0.0, 0.5, 0.65, 0.75, 0.85)
+"""From where on confidences are held against how often people agreed."""
+
+
+def report_calibration(given: Sequence[tuple[Record, Prediction]]) -> None:
+    """Print, for each range of confidence, how sure the findings were and how many were right."""
+    told: dict[tuple[str, float], list[tuple[float, bool]]] = defaultdict(list)
+    for record, prediction in given:
+        for mode, true in marks_of(record).items():
+            if sure := prediction["modes"].get(mode):
+                start = max(start for start in _BINS if start <= sure)
+                told[set_of(record).split(":")[0], start].append((sure, true))
+    if told:
+        print("\nconfidence, and the share of findings that people agree with")
+    for (name, start), rows in sorted(told.items()):
+        mean, right = sum(sure for sure, _ in rows) / len(rows), sum(true for _, true in rows)
+        share = wilson(right, len(rows))
+        print(f"  {name}, from {start:.2f}  mean {mean:.2f}  n={len(rows):3}  {share}")
+
+
 def marks_of(record: Record) -> dict[str, bool]:
     """Return which modes people found in a run and which they did not; the others they left out."""
     labels = record.get("labels")
@@ -218,6 +238,7 @@ def main() -> None:
         write((prediction for _, prediction in given), options.predictions)
     report_decisive(given)
     report_modes(given)
+    report_calibration(given)
     if spans:
         per = seconds / spans * 1e6
         print(f"\n{len(given)} traces, {spans} spans, {per:.0f} µs a span", file=sys.stderr)

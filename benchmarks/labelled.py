@@ -101,8 +101,8 @@ def _as_spelt(record: Record, name: object) -> str:
 
 
 def set_of(record: Record) -> str:
-    """Return which of the sets with decisive steps a record is of."""
-    return ":".join(str(record.get("id", "")).split(":")[:2])
+    """Return which set a record is of: its id without the last part, at most two parts of it."""
+    return ":".join(str(record.get("id", "")).split(":")[:-1][:2])
 
 
 def _raws(record: Record) -> Iterator[RawSpan]:

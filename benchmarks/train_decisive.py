@@ -218,7 +218,9 @@ def main() -> None:
     report("in sample", [[(c, judge(c, c.rows, weight.get(c.kind, {}))) for c in given]])
     if options.save:
         path = Path(next(iter(mast.__path__))) / "decisive.json"
-        path.write_text(json.dumps(weight, indent=1, sort_keys=True) + "\n")
+        # A shape of run that DIR has no example of keeps the weights it has.
+        kept = json.loads(path.read_text()) | weight
+        path.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
     for kind, own in weight.items():
         told = sorted(own.items(), key=lambda item: -abs(item[1]))
         print(kind, "  ".join(f"{name} {w:+.2f}" for name, w in told))

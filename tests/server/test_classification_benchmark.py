@@ -74,3 +74,36 @@ def test_figures_follow_for_the_records_that_have_labels(
 
     assert "decisive agent and step" in told
     assert "runs that succeeded and are shown a finding" in told
+
+
+def test_runs_of_who_and_when_become_records_with_their_labels(tmp_path: Path) -> None:
+    turns = [
+        {"role": "human", "content": "How many hotels?"},
+        {"role": "Orchestrator (thought)", "content": "Look them up."},
+        {"role": "Orchestrator (-> WebSurfer)", "content": "Look them up, please."},
+        {"role": "WebSurfer", "content": "There are three."},
+    ]
+    run = {"question": "How many hotels?", "question_ID": "q1", "history": turns}
+    folder = tmp_path / "Hand-Crafted"
+    folder.mkdir()
+    labels = {"mistake_agent": "WebSurfer", "mistake_step": "3"}
+    (folder / "1.json").write_text(json.dumps(run | labels))
+    (folder / "other.json").write_text("[]")
+    out = tmp_path / "out" / "whowhen.jsonl"
+
+    script = SCRIPT.with_name("from_whowhen.py")
+    subprocess.run([sys.executable, str(script), str(tmp_path), str(out)], check=True, timeout=300)
+
+    [one] = map(json.loads, out.read_text().splitlines())
+    assert (one["id"], one["framework"], one["group"]) == (
+        "ww:Hand-Crafted:1",
+        "Magentic-One",
+        "q:q1",
+    )
+    assert one["labels"] == labels
+    assert [(s["agent"], s["to"]) for s in one["steps"]] == [
+        ("human", None),
+        ("Orchestrator", None),
+        ("Orchestrator", "WebSurfer"),
+        ("WebSurfer", None),
+    ]
