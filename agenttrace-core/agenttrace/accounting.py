@@ -6,7 +6,7 @@ report is a roll-up: it is compared with the calls beneath, never added. What a 
 the record cost nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -65,14 +65,14 @@ class Accounting(msgspec.Struct, frozen=True, kw_only=True):
 
 def counted(trace: Trace) -> tuple[Span, ...]:
     """Return the `llm` spans whose tokens and cost count, in start order."""
-    twice = _twice(trace)
-    return tuple(span for span in trace.spans if _is_llm(span) and span.span_id not in twice)
+    return tuple(_counted(trace, _twice(trace)))
 
 
 def account(trace: Trace) -> Accounting:
     """Return what the trace took, and how that compares with what its roll-ups say."""
     twice = _twice(trace)
-    counts = [span for span in trace.spans if _is_llm(span) and span.span_id not in twice]
+    counts = _counted(trace, twice)
+    paid = {span.span_id for span in counts}
     roll_ups = _roll_ups(trace, counts)
     inner = nearest(trace, lambda span: span.span_id in roll_ups)
     outermost = [said for span_id, said in roll_ups.items() if inner[span_id] is None]
@@ -82,8 +82,15 @@ def account(trace: Trace) -> Accounting:
         leaves=_sum(map(_usage, counts)),
         root_said=_sum(roll_up.said for roll_up in outermost) if outermost else None,
         roll_ups=tuple(roll_ups.values())[:MOST_ROLL_UPS],
-        seen_twice=tuple(SeenTwice(one, other) for one, other in twice.items()),
+        seen_twice=tuple(SeenTwice(one, other) for one, other in twice.items() if other in paid),
     )
+
+
+def _counted(trace: Trace, twice: Mapping[str, str]) -> list[Span]:
+    """Return each model call's one span; none where a span of it says it was not made again."""
+    calls = [span for span in trace.spans if _is_llm(span)]
+    free = {twice.get(span.span_id, span.span_id) for span in calls if _was_recorded(span)}
+    return [span for span in calls if span.span_id not in twice and span.span_id not in free]
 
 
 def _twice(trace: Trace) -> dict[str, str]:
@@ -259,7 +266,11 @@ def _sum(usages: Iterable[Usage]) -> Usage:
 
 
 def _is_llm(span: Span) -> bool:
-    return span.kind == "llm" and span.attributes.get(semconv.AGENTTRACE_REPLAY_TIER) != "recorded"
+    return span.kind == "llm"
+
+
+def _was_recorded(span: Span) -> bool:
+    return span.attributes.get(semconv.AGENTTRACE_REPLAY_TIER) == "recorded"
 
 
 def _says_usage(span: Span) -> bool:

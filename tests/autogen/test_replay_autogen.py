@@ -29,7 +29,7 @@ from support.autogen_replays import (
     travel_planner,
 )
 from support.recorded import recorded, said
-from support.replays import after, checkpoint, edits, hashes, replay_of
+from support.replays import after, checkpoint, cost_nothing, edits, hashes, replay_of
 
 
 @pytest.fixture
@@ -46,6 +46,7 @@ async def test_from_every_checkpoint_the_same_is_said_without_a_single_call(run,
     trace, calls = run.trace, counted.total()
     starts = [found for found in find_checkpoints(trace) if found.resumable]
     assert starts
+    assert not cost_nothing(trace)
     assert calls
     counted.clear()
 
@@ -55,6 +56,7 @@ async def test_from_every_checkpoint_the_same_is_said_without_a_single_call(run,
         assert await execute(build, start, [], replay) == answer
         assert hashes(run.trace.messages) == hashes(after(trace, start)), start.label
         assert replay.counts["live"] == 0, start.label
+        assert cost_nothing(run.trace), start.label
         assert counted.total() == 0, start.label
 
 

@@ -148,5 +148,17 @@ def test_what_a_replay_answered_from_the_record_cost_nothing() -> None:
     assert account(trace).roll_ups == ()
 
 
+def test_what_another_instrumentation_shows_of_a_recorded_call_cost_nothing_either() -> None:
+    recorded = {"agenttrace.replay.tier": "recorded"}
+    within = build(workflow("run", llm("a", llm("a", scope=OTHER), attributes=recorded)))
+    beside = together(
+        llm("a", scope=ONE, attributes=recorded | with_id("chatcmpl-1")),
+        llm("a", scope=OTHER, attributes=with_id("chatcmpl-1")),
+    )
+
+    assert (sums(within), sums(beside)) == ((0, 0, 0), (0, 0, 0))
+    assert account(beside).seen_twice == ()
+
+
 def test_a_trace_without_model_calls_took_nothing() -> None:
     assert account(build(span("step"))) == Accounting()

@@ -29,7 +29,7 @@ from support.crewai_replays import (
     structured,
 )
 from support.recorded import recorded, said
-from support.replays import after, checkpoint, edits, hashes, replay_of
+from support.replays import after, checkpoint, cost_nothing, edits, hashes, replay_of
 
 
 @pytest.fixture
@@ -50,6 +50,7 @@ def test_from_every_checkpoint_the_same_is_said_without_a_single_call(run, name)
     trace = run.trace
     starts = [found for found in find_checkpoints(trace) if found.resumable]
     assert starts
+    assert not cost_nothing(trace)
     assert counted.total()
     counted.clear()
 
@@ -59,6 +60,7 @@ def test_from_every_checkpoint_the_same_is_said_without_a_single_call(run, name)
         assert execute(build, start, [], replay) == answer
         assert hashes(run.trace.messages) == hashes(after(trace, start)), start.label
         assert replay.counts["live"] == 0, start.label
+        assert cost_nothing(run.trace), start.label
         assert {name: n for name, n in counted.items() if name != "drafted"} == {}, start.label
 
 

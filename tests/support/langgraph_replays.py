@@ -17,6 +17,7 @@ from agenttrace.replay import Recording, Replay
 from agenttrace_langgraph.executor import run_again
 from support.langgraph_apps import Model
 from support.recorded import Recorded
+from support.replays import cost_nothing
 
 
 class Calls(Counter[str]):
@@ -126,6 +127,7 @@ def repeats_itself(run: Recorded, original: Original, target: Any, calls: Calls)
         _, replay = rerun(original, target, checkpoint)
         assert not calls, (checkpoint.label, calls)
         assert replay.counts["live"] == 0, checkpoint.label
+        assert cost_nothing(run.trace), checkpoint.label
         assert said(run.trace) == original.said_after(checkpoint), checkpoint.label
         tried += 1
     return tried

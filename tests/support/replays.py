@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from agenttrace.accounting import Usage, account
 from agenttrace.messages import find_checkpoints
 from agenttrace.models import Checkpoint, Message, Trace
 from agenttrace.replay import Edit, Recording, Replay
@@ -36,3 +37,10 @@ def after(trace: Trace, start: Checkpoint) -> list[Message]:
 def hashes(messages: Iterable[Message]) -> Counter[tuple[str, ...]]:
     """Who said what to whom, however often; the order of what runs at once is open."""
     return Counter((m.sender, m.recipient, m.type, m.content_hash) for m in messages)
+
+
+def cost_nothing(trace: Trace) -> bool:
+    """Whether a trace says that nothing was spent, neither by its model calls nor its messages."""
+    found = account(trace)
+    spent = found.leaves, found.root_said or Usage()
+    return spent == (Usage(), Usage()) and not any(m.tokens for m in trace.messages)
