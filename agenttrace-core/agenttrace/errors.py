@@ -9,6 +9,7 @@ AgentTraceError
   + MessageNotFound      no such message in that trace
   + FailureNotFound      no such failure annotation in the store
   + NotByHand            a finding that nobody added by hand cannot be deleted
+  + JudgeError           the judge's model gave no answer that can be used
   + StoreUnavailable     the database cannot be reached or written; try again later
   + SchemaError          the database's tables are not those this server works with
   + ServerError          an AgentTrace server cannot be started or reached
@@ -59,6 +60,10 @@ class FailureNotFound(AgentTraceError):
 
 class NotByHand(AgentTraceError):
     """A classifier's finding, which cannot be deleted but rejected."""
+
+
+class JudgeError(AgentTraceError):
+    """The judge's model was asked, and gave no answer that can be used."""
 
 
 class StoreUnavailable(AgentTraceError):

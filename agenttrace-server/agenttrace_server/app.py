@@ -24,6 +24,7 @@ from agenttrace_server.api.models import Problem
 from agenttrace_server.attempts import Attempts
 from agenttrace_server.guard import Guard
 from agenttrace_server.ingest import Ingest
+from agenttrace_server.judge import Judge, terms
 from agenttrace_server.listening import identify, listen, may_listen_for_grpc, refuse_unsafe, url_of
 from agenttrace_server.live import Live
 from agenttrace_server.metrics import Metrics
@@ -137,12 +138,13 @@ async def _running(
 ) -> AsyncIterator[None]:
     """Open what the app needs, and let go of it in the opposite order, exports first."""
     rules = RuleFile(settings.rule_file, required=settings.rules is not None)
-    plugins: Plugins = await anyio.to_thread.run_sync(classifiers.load, rules)
     opened: Store
     if store is not None:
         opened = store
     else:
         opened = await anyio.to_thread.run_sync(_store_of, settings)
+    judge = Judge(asked, opened) if (asked := terms(settings)) else None
+    plugins: Plugins = await anyio.to_thread.run_sync(classifiers.load, rules, judge)
     await anyio.to_thread.run_sync(opened.show_from, settings.thresholds)
     opened.replays.lease_seconds = settings.replay_lease_seconds
     ingest = Ingest(opened, plugins)
@@ -157,6 +159,8 @@ async def _running(
     finally:
         await live.close()
         await anyio.to_thread.run_sync(ingest.close)
+        if judge is not None:
+            judge.stop()
         if analysis is not None:
             await anyio.to_thread.run_sync(analysis.stop)
         await anyio.to_thread.run_sync(opened.close)

@@ -1,5 +1,6 @@
 """Say what a model call cost, from genai-prices' data, where the span does not say it itself."""
 
+import math
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -31,6 +32,25 @@ def priced(spans: Iterable[Span]) -> list[Span]:
     A call that a replay answered from the record used nothing, whatever the record says it used.
     """
     return [_priced(span) if span.kind == "llm" else span for span in spans]
+
+
+def price_of(model: str) -> Price | None:
+    """Return what a model costs today, None where nobody has told genai-prices."""
+    return _price(model, None, datetime.now(UTC).date())
+
+
+def read_prices(text: str) -> Price:
+    """Return the price that a text such as `2.5,10` says: dollars per million tokens in, out.
+
+    Raises ValueError for anything else.
+    """
+    try:
+        sent_price, made_price = (float(part) for part in text.split(","))
+    except ValueError:
+        sent_price = made_price = -1.0
+    if not (0 <= sent_price < math.inf and 0 <= made_price < math.inf):
+        raise ValueError(f"{text!r} is not two prices such as 2.5,10")
+    return lambda sent, _cached, made: (sent * sent_price + made * made_price) / 1_000_000
 
 
 def _priced(span: Span) -> Span:

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agenttrace.health import data_folder
+from agenttrace_server.prices import read_prices
 from agenttrace_server.shown import Thresholds, read_thresholds
 
 
@@ -50,6 +51,22 @@ class Settings(BaseSettings):
     rules: Path | None = Field(
         None, description="File of YAML rules; default: rules.yaml in the data folder, if there"
     )
+    judge_url: str = Field(
+        "", description="Where a model judges runs: an OpenAI-compatible URL that ends in /v1"
+    )
+    judge_model: str = Field("", description="The judge's model; without one nothing is judged")
+    judge_api_key: SecretStr | None = Field(None, description="Sent to the judge's URL only")
+    judge_prices: str = Field(
+        "", description="US dollars per million tokens in,out where genai-prices has none: 0,0"
+    )
+    judge_usd_per_day: float = Field(
+        5.0, ge=0, description="What the judge may cost in 24 hours; then it waits"
+    )
+    judge_timeout_seconds: float = Field(120.0, gt=0, description="For one answer of the judge")
+    judge_window_tokens: int = Field(
+        24_000, ge=500, description="A longer run is judged in several windows"
+    )
+    judge_threads: int = Field(2, ge=1, le=32, description="Runs that are judged at once")
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod
@@ -57,7 +74,14 @@ class Settings(BaseSettings):
         names = value.split(",") if isinstance(value, str) else value
         return tuple(name.strip() for name in names if name.strip())
 
-    @field_validator("api_key")
+    @field_validator("judge_prices")
+    @classmethod
+    def _two_prices(cls, value: str) -> str:
+        if value.strip():
+            read_prices(value)
+        return value.strip()
+
+    @field_validator("api_key", "judge_api_key")
     @classmethod
     def _not_empty(cls, value: SecretStr | None) -> SecretStr | None:
         # An empty variable is how compose files say "not set"; an empty key would let anyone in.

@@ -3,12 +3,13 @@
 from importlib.metadata import version
 
 from agenttrace.plugins import Plugins, load_plugins
+from agenttrace_server.judge import Judge
 from agenttrace_server.yaml_rules import RuleFile
 
 _PACKAGE = "agenttrace-server"
 
 
-def load(rules: RuleFile, judge: object | None = None) -> Plugins:
+def load(rules: RuleFile, judge: Judge | None = None) -> Plugins:
     """Return every installed plugin, and those that settings switch on."""
     plugins = load_plugins()
     installed = version(_PACKAGE)

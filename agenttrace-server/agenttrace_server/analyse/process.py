@@ -10,12 +10,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from agenttrace.errors import AgentTraceError, StoreUnavailable
 from agenttrace.plugins import Plugins
 from agenttrace_server import logs
 from agenttrace_server.analyse import classifiers
 from agenttrace_server.analyse.expiry import expire
 from agenttrace_server.analyse.pipeline import analyse
+from agenttrace_server.judge import Judge, Terms
 from agenttrace_server.shown import read_thresholds
 from agenttrace_server.store import Claimed, Size, Store
 from agenttrace_server.store.sql import open_store
@@ -132,7 +135,9 @@ def main(pipe: BinaryIO) -> None:
     told = json.loads(first)
     thresholds = read_thresholds(told["confidence_threshold"])
     store = _open(lambda: open_store(told["database_url"], thresholds=thresholds), pipe)
-    plugins = classifiers.load(RuleFile(Path(told["rules"]), told["rules_required"]))
+    terms = msgspec.convert(told["judge"], Terms | None)
+    judge = Judge(terms, store) if terms else None
+    plugins = classifiers.load(RuleFile(Path(told["rules"]), told["rules_required"]), judge)
     # Apart, so that a trace that takes minutes holds up nobody.
     loops = [Loop(store, plugins, told["quiet_seconds"], size) for size in SIZES]
     stopped = threading.Event()
@@ -146,6 +151,8 @@ def main(pipe: BinaryIO) -> None:
     for thread in threads:
         thread.join()
     stopped.set()
+    if judge is not None:
+        judge.stop()
     store.close()
 
 

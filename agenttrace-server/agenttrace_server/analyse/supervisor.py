@@ -9,6 +9,9 @@ import threading
 import time
 from typing import IO, Any
 
+import msgspec
+
+from agenttrace_server.judge import terms
 from agenttrace_server.settings import Settings
 
 log = logging.getLogger("agenttrace.server")
@@ -106,6 +109,7 @@ class Supervisor:
             "confidence_threshold": self._settings.confidence_threshold,
             "rules": str(self._settings.rule_file),
             "rules_required": self._settings.rules is not None,
+            "judge": msgspec.to_builtins(terms(self._settings)),
         }
         self._write(process.stdin, json.dumps(first).encode() + b"\n")
         if os.name == "posix":

@@ -1,21 +1,25 @@
 """How far people agree with what was found, and their verdicts as a labelled set."""
 
 import math
+import time
 from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from agenttrace_server.api.asked import StoreOf, ThresholdsOf, problems
 from agenttrace_server.api.findings import (
     AgreementReport,
     FailureMode,
+    JudgeUse,
     ModeAgreement,
 )
 from agenttrace_server.api.models import Listing
 from agenttrace_server.encode.labelled import labelled
+from agenttrace_server.judge import DAY_NS, terms
+from agenttrace_server.settings import Settings
 from agenttrace_server.shown import Thresholds
 from agenttrace_server.store import Agreement, Store
 from agenttrace_server.taxonomy import KNOWN
@@ -33,7 +37,7 @@ def list_failure_modes() -> Listing[FailureMode]:
 
 
 @router.get("/failures/agreement", operation_id="getAgreement", responses=problems())
-def get_agreement(store: StoreOf, thresholds: ThresholdsOf) -> AgreementReport:
+def get_agreement(request: Request, store: StoreOf, thresholds: ThresholdsOf) -> AgreementReport:
     """Return the precision of each mode as people's reviews tell it."""
     rows = store.agreement()
     confirmed, rejected = sum(r.confirmed for r in rows), sum(r.rejected for r in rows)
@@ -46,6 +50,7 @@ def get_agreement(store: StoreOf, thresholds: ThresholdsOf) -> AgreementReport:
         missed=sum(r.missed for r in rows),
         precision=wilson(confirmed, confirmed + rejected + corrected)[0],
         threshold=thresholds.others,
+        judge=_judge(store, request.app.state.settings),
     )
 
 
@@ -93,6 +98,19 @@ def _mode(row: Agreement, thresholds: Thresholds) -> ModeAgreement:
         low=low,
         high=high,
         threshold=thresholds.of(row.mode),
+    )
+
+
+def _judge(store: Store, settings: Settings) -> JudgeUse | None:
+    asked = terms(settings)
+    if asked is None:
+        return None
+    used = store.judge_use(time.time_ns() - DAY_NS)
+    return JudgeUse(
+        **msgspec.structs.asdict(used),
+        model=asked.model,
+        cap_usd=asked.usd_per_day,
+        problem=asked.problem,
     )
 
 

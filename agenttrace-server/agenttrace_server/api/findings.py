@@ -168,8 +168,23 @@ class ModeAgreement(Model):
     threshold: float
 
 
+class JudgeUse(Model):
+    """What the judge's model was asked in the last 24 hours, and what it may cost in that time.
+
+    `problem` says why it is not asked at all.
+    """
+
+    model: str
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float
+    cap_usd: float
+    problem: str | None
+
+
 class AgreementReport(Model):
-    """How far people agree with what was found."""
+    """How far people agree with what was found; `judge` is null where none is configured."""
 
     items: list[ModeAgreement]
     confirmed: int
@@ -178,3 +193,4 @@ class AgreementReport(Model):
     missed: int
     precision: float | None
     threshold: float
+    judge: JudgeUse | None

@@ -211,7 +211,8 @@ def in_process(settings: "Settings") -> Iterator[InProcessClient]:
     from agenttrace_server.app import create_app
 
     require_writable(settings)
-    app = create_app(settings)
+    # A command is over before a judge has answered: what that costs would be lost.
+    app = create_app(settings.model_copy(update={"judge_url": ""}))
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(app.router.lifespan_context(app)),

@@ -301,7 +301,7 @@ class Store(Protocol):
         """Return what the judge's model was called for since then."""
 
     def look_again(self, trace_id: str) -> None:
-        """Have a trace analysed once more."""
+        """Have a trace analysed once more, after the analysis that MAY be under way."""
 
     def delete(self, trace_id: str) -> bool:
         """Delete all of a trace; return whether there was one."""

@@ -66,12 +66,11 @@ def use(connection: Connection, project_id: int, since_ns: int) -> JudgeUse:
 
 
 def look_again(tx: Connection, project_id: int, trace_id: str) -> None:
-    """Make a trace due once more."""
+    """Make a trace due once more, an analysis that is under way notwithstanding."""
     tx.execute(
         update(TRACES)
         .where(TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id)
-        .where(TRACES.c.analysed_version >= TRACES.c.version)
-        .values(analysed_version=TRACES.c.version - 1)
+        .values(version=TRACES.c.version + 1)
     )
 
 

@@ -941,7 +941,7 @@ export interface components {
         };
         /**
          * AgreementReport
-         * @description How far people agree with what was found.
+         * @description How far people agree with what was found; `judge` is null where none is configured.
          */
         AgreementReport: {
             /** Items */
@@ -958,6 +958,7 @@ export interface components {
             precision: number | null;
             /** Threshold */
             threshold: number;
+            judge: components["schemas"]["JudgeUse"] | null;
         };
         /**
          * Baseline
@@ -1621,6 +1622,28 @@ export interface components {
             timeout_seconds: number;
             /** Lease Seconds */
             lease_seconds: number;
+        };
+        /**
+         * JudgeUse
+         * @description What the judge's model was asked in the last 24 hours, and what it may cost in that time.
+         *
+         *     `problem` says why it is not asked at all.
+         */
+        JudgeUse: {
+            /** Model */
+            model: string;
+            /** Calls */
+            calls: number;
+            /** Tokens In */
+            tokens_in: number;
+            /** Tokens Out */
+            tokens_out: number;
+            /** Cost Usd */
+            cost_usd: number;
+            /** Cap Usd */
+            cap_usd: number;
+            /** Problem */
+            problem: string | null;
         };
         /**
          * Latency

@@ -3,7 +3,7 @@ import { useAgreement } from '@/api/reviews'
 import { apiUrl } from '@/api/queries'
 import type { AgreementReport } from '@/api/types'
 import { codeOf, nameOf } from '@/shared/failureNames'
-import { count, plural } from '@/shared/format'
+import { cost, count, plural } from '@/shared/format'
 import { SkeletonLines } from '@/shared/ui/basics'
 import { Card } from '@/shared/ui/Page'
 import { ErrorState } from '@/shared/ui/states'
@@ -25,6 +25,7 @@ export function Agreement() {
       ) : (
         <SkeletonLines lines={3} />
       )}
+      {report?.judge && <Judge judge={report.judge} />}
     </Card>
   )
 }
@@ -68,6 +69,19 @@ function Figures({ report }: { report: AgreementReport }) {
         ]}
       />
     </>
+  )
+}
+
+function Judge({ judge }: { judge: NonNullable<AgreementReport['judge']> }) {
+  return (
+    <p className="border-t border-line px-4 py-3 text-muted">
+      {judge.problem ?? (
+        <>
+          The judge {judge.model} was asked {plural(judge.calls, 'time')} in the last 24 hours, with {count(judge.tokens_in + judge.tokens_out)} tokens,
+          for {cost(judge.cost_usd)} of at most {cost(judge.cap_usd)}.
+        </>
+      )}
+    </p>
   )
 }
 
