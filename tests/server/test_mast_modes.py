@@ -1,5 +1,7 @@
 """Each mode of MAST, in every framework: runs that show it, and near misses that do not."""
 
+import re
+import sys
 from functools import cache
 from typing import Final
 
@@ -9,7 +11,8 @@ import pytest
 from agenttrace.models import Scope, Trace
 from agenttrace.plugins import Plugins, load_plugins
 from agenttrace.testing import Node, build
-from agenttrace_server.mast.classify import modes
+from agenttrace_server.mast.classify import RULES, modes
+from agenttrace_server.mast.faults import FAULTS
 from agenttrace_server.mast.modes import MODES
 from support.mast_near_misses import NEAR_MISSES
 from support.mast_shown import SHOWN
@@ -63,3 +66,13 @@ def test_a_near_miss_of_a_mode_is_not_shown_with_it(framework: str, mode: str, n
 def test_every_mode_has_six_runs_that_show_it_and_six_near_misses() -> None:
     assert set(SHOWN) == set(NEAR_MISSES) == set(MODES)
     assert all(len(nodes) >= 6 for table in (SHOWN, NEAR_MISSES) for nodes in table.values())
+
+
+@pytest.mark.parametrize("rule", [*RULES, *FAULTS], ids=lambda rule: rule.__name__)
+def test_a_rule_says_what_it_sees_what_it_cannot_and_where_it_comes_from(rule: object) -> None:
+    told = " ".join((rule.__doc__ or "").split())
+    module = sys.modules[rule.__module__].__doc__ or ""
+
+    assert "Sees " in told
+    assert "annot see" in told
+    assert re.search(r"MAST [123]\.\d|Source|\d{4}\)", told) or "Source" in module

@@ -59,8 +59,8 @@ def conversation_reset(talk: Talk) -> Iterator[FailureAnnotation]:
     the same one, after at least three others, with what followed it said again too; a stretch of at
     least four messages by more than one agent that all say again, in the same order, what had been
     said before; and, less sure, the agent that opened the conversation opening it again after
-    others have worked, unprompted and right after a turn of its own. A step repeated later on is
-    MAST 1.3.
+    others have worked, unprompted and right after a turn of its own. Cannot see a restart at some
+    other point in other words; a step repeated later on is MAST 1.3.
     """
     found = _from_the_start(talk) or _from_the_middle(talk)
     again = None if found else _opened_again(talk)

@@ -68,6 +68,15 @@ _WAITS: Final = re.compile(
     r"|please (?:provide|share|confirm|wait)|shortly|need to",
     re.IGNORECASE,
 )
+# Words are found fast, the patterns are slow: they are tried only where there is one of the words.
+_ADMITS_HINTS: Final = (
+    *("not ", "n't ", "n’t ", "cannot", "unable to", "unfortunately", "apolog", "sorry"),
+    "no results",
+)
+_MADE_UP_HINTS: Final = (
+    *("placeholder", "simulat", "hypothetical", "assum", "sample data", "mock", "manually"),
+    *("for the sake of", "for illustration", "for demonstration", "replace th", "path/to", "your_"),
+)
 _LONGEST: Final = 6000
 _BRIEF: Final = 60
 
@@ -91,12 +100,28 @@ class _Run:
         self.known: set[str] = set(self.task)
         self.looked_up: set[str] = set()
         self.spoke: Counter[str] = Counter()
+        self.checkers: dict[str, bool] = {}
+        self.admitted: dict[int, bool] = {}
         self.turn = self.errors = 0
         self.coded = self.claimed = self.accepted = False
 
     def is_substance(self, said: Said) -> bool:
         """Say whether an agent says something here, more than a word to end with."""
         return said.sender != USER and not self.by_machine[said.index] and len(said.words) >= 6
+
+    def is_checker(self, name: str) -> bool:
+        """Say whether an agent is there to check what others do, by its name."""
+        if name not in self.checkers:
+            self.checkers[name] = bool(_CHECKS.search(name))
+        return self.checkers[name]
+
+    def admits(self, said: Said) -> bool:
+        """Say whether a message owns up to a shortfall."""
+        if said.index not in self.admitted:
+            text = said.text[:_LONGEST].lower()
+            hinted = any(hint in text for hint in _ADMITS_HINTS)
+            self.admitted[said.index] = hinted and bool(ADMITS.search(text))
+        return self.admitted[said.index]
 
     def read(self, said: Said) -> Features:
         """Return the features of a message, the next one after those read so far."""
@@ -112,7 +137,7 @@ class _Run:
         accepts = says and bool(_ACCEPTS.search(said.text[-400:]))
         figures = sum(word[0].isdigit() for word in new)
         first_claim = claims and not self.claimed and self.turn > 0 and figures > 0
-        checker = bool(_CHECKS.search(said.sender))
+        checker = self.is_checker(said.sender)
         row = {
             "machine": float(machine),
             "tiny": float(len(said.words) < 6),
@@ -129,9 +154,9 @@ class _Run:
             "claim": float(claims) * min(1.0, math.log1p(len(set(new) - self.looked_up)) / 5),
             "claims_figures": float(claims) * min(1.0, math.log1p(figures) / 3),
             "first_claim": float(first_claim),
-            "made_up": float(says and self.turn > 0 and bool(_MADE_UP.search(text))),
+            "made_up": float(says and self.turn > 0 and _made_up(text)),
             "plans": float(says and bool(_PLANS.search(text))),
-            "admits": float(says and bool(ADMITS.search(text))),
+            "admits": float(says and self.admits(said)),
             "by_hand": float(says and not code and bool(_BY_HAND.search(text[:600]))),
             "waits": float(says and not code and bool(_WAITS.search(said.text[-300:]))),
             "asks": float(said.text.rstrip().endswith("?")),
@@ -175,9 +200,7 @@ class _Run:
             "code_empty": float(nothing),
             "same_next": float(after is not None and after.sender == said.sender),
             "same_before": float(before is not None and before.sender == said.sender),
-            "shortfall_next": float(
-                followed and after is not None and bool(ADMITS.search(after.text[:_LONGEST]))
-            ),
+            "shortfall_next": float(followed and after is not None and self.admits(after)),
             "after_failure": 0.0,
             "after_nothing": 0.0,
             "after_output": 0.0,
@@ -216,3 +239,8 @@ class _Run:
         own = [word for word in self.answer & said.bag if first.get(word) == said.index]
         figures = any(word[0].isdigit() for word in own)
         return {"source": len(own) / len(self.answer), "source_figures": float(figures)}
+
+
+def _made_up(text: str) -> bool:
+    text = text.lower()
+    return any(hint in text for hint in _MADE_UP_HINTS) and bool(_MADE_UP.search(text))

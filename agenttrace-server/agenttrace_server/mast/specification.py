@@ -117,6 +117,7 @@ def repeated_calls(talk: Talk) -> Iterator[FailureAnnotation]:
     Sees the same tool with the same input and the same answer again, and no other tool in between
     that could have changed anything. Waiting for something is no repetition: tools that poll by
     their name, and answers that say something is still under way, do not count. Errors are faults.
+    Cannot see the same call in another form, nor one made again after another.
     """
     last: dict[str | None, tuple[str, str, str]] = {}
     seen: set[tuple[str | None, str, str]] = set()

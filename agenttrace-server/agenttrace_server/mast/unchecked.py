@@ -63,7 +63,7 @@ def accepted_at_once(talk: Talk) -> Iterator[FailureAnnotation]:
     if found is None:
         return
     code, output, final = found
-    given = _figures(talk.task.text if talk.task else "")
+    given = _figures((talk.task or talk.said[0]).text)
     used = _figures(_NAME.sub(" ", _COMMENT.sub("", "\n".join(_CODE.findall(code.text)))))
     if len(given) < 2:
         return
