@@ -10,5 +10,11 @@ test('empty buckets are there too', () => {
 })
 
 test('there are never more than 120', () => {
-  expect(fillBuckets([at(0)], 60, null, 1e10).length).toBe(120)
+  expect(fillBuckets([at(0)], 60, 0, 1e10).length).toBe(120)
+})
+
+test('all time ends with what happened last, if that is long ago', () => {
+  const filled = fillBuckets([at(0), at(2)], 60, null, 1e10)
+
+  expect(filled.map((b) => b.point !== null)).toEqual([true, false, true])
 })

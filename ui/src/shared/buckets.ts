@@ -1,6 +1,6 @@
 /** Fill the gaps in figures over time, so that a bar's place tells its time. */
 
-/** `points` are at most one per bucket; the answer has every bucket from the first to `untilMs`, at most 120. */
+/** `points` are at most one per bucket; the answer has every bucket from the first to `untilMs`, at most 120. With no `fromMs` the points are of all time. */
 export function fillBuckets<T extends { time: string }>(
   points: readonly T[],
   bucketSeconds: number,
@@ -9,6 +9,10 @@ export function fillBuckets<T extends { time: string }>(
 ): { startMs: number; point: T | null }[] {
   const width = bucketSeconds * 1000
   const first = points[0] ? Date.parse(points[0].time) : untilMs
+  const latest = points.at(-1)
+  const last = latest ? Date.parse(latest.time) : untilMs
+  // Of all time, what is drawn ends with what happened last where that is long ago.
+  if (fromMs === null && untilMs - last >= width * 119) untilMs = last
   let start = Math.floor(Math.min(first, fromMs ?? first) / width) * width
   const byStart = new Map(points.map((p) => [Math.round(Date.parse(p.time) / width), p]))
   start = Math.max(start, Math.floor(untilMs / width) * width - width * 119)

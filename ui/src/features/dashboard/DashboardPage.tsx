@@ -14,6 +14,9 @@ import { Card, Page } from '@/shared/ui/Page'
 import { EmptyState, ErrorState } from '@/shared/ui/states'
 import { Table } from '@/shared/ui/Table'
 import { FailuresBy } from './FailuresBy'
+import { failuresOverTime } from './failuresOverTime'
+
+const FAILURE_COLOURS = ['var(--warn)', 'var(--danger)', 'var(--agent-2)', 'var(--agent-4)']
 
 export function DashboardPage() {
   const { period, setPeriod, since } = usePeriod('7d')
@@ -41,6 +44,7 @@ function Figures({ stats, since, until }: { stats: Stats; since: string | undefi
   const buckets = fillBuckets(stats.over_time, stats.bucket_seconds, since ? Date.parse(since) : null, until)
   const over = (pick: (point: Stats['over_time'][number]) => number[], none: number[]) =>
     buckets.map(({ startMs, point }) => ({ label: new Date(startMs).toLocaleString(), values: point ? pick(point) : none }))
+  const failures = failuresOverTime(stats.failures_over_time)
   const tokens = stats.tokens_in + stats.tokens_out
   const latency = (ms: number | null) => (ms === null ? '–' : duration(ms * 1000))
   return (
@@ -58,8 +62,8 @@ function Figures({ stats, since, until }: { stats: Stats; since: string | undefi
           <Bars title="Traces over time" height={92} bars={over((p) => [p.errors, p.traces - p.errors], [0, 0])} colours={['var(--danger)', 'var(--accent-strong)']} names={['with an error', 'fine']} />
           <Axis buckets={buckets} />
         </Card>
-        <Card title="Failures found">
-          <Bars title="Failures over time" height={92} bars={over((p) => [p.failures], [0])} colours={['var(--warn)']} names={['failures']} />
+        <Card title="Failures found" aside={<Key items={failures.names.map((name, i) => [FAILURE_COLOURS[i] ?? '', name] as const)} />}>
+          <Bars title="Failures over time" height={92} bars={over((p) => failures.at(p.time), failures.names.map(() => 0))} colours={FAILURE_COLOURS} names={failures.names} />
           <Axis buckets={buckets} />
         </Card>
         <Card title="Mean latency">
