@@ -132,6 +132,17 @@ def report_decisive(given: Sequence[tuple[Record, Prediction]]) -> None:
                 counts[f"step: {which}"] += where == step
         for what in sorted(counts):
             print(f"  {what:34} {wilson(counts[what], len(rows))}")
+        chances = [_by_chance(record) for record, _ in rows]
+        for what, share in zip(("agent", "step"), zip(*chances, strict=True), strict=True):
+            print(f"  {what + ': any step, at random':34} {sum(share) / len(rows):5.1%}")
+
+
+def _by_chance(record: Record) -> tuple[float, float]:
+    """Return how likely a step drawn at random has the right agent, and is the right one."""
+    agent, step = truth(record) or ("", -1)
+    names = names_of(record)
+    shares = sum(name == agent for name in names.values()), int(step in names)
+    return shares[0] / max(1, len(names)), shares[1] / max(1, len(names))
 
 
 def report_modes(given: Sequence[tuple[Record, Prediction]]) -> None:
@@ -157,6 +168,15 @@ def report_modes(given: Sequence[tuple[Record, Prediction]]) -> None:
             if _CHECKS & marks_of(r).keys()
         ]
         print(f"  V    {_line(checks)}\n  all  {_line(pooled)}\n  framework prior  {_line(prior)}")
+        for judge in sorted({one for r, _ in rows for one in _judges(r)}):
+            said = [
+                (bool(marks[mode]), true)
+                for r, _ in rows
+                if (marks := _judges(r).get(judge))
+                for mode, true in marks_of(r).items()
+                if mode in marks
+            ]
+            print(f"  judge {judge}  {_line(said)}")
         good = [p for r, p in rows if r["labels"].get("task_success") == 1]
         if good:
             alarms = sum(bool(p["shown"]) for p in good)
@@ -190,6 +210,13 @@ def marks_of(record: Record) -> dict[str, bool]:
     if not isinstance(marks, dict):
         return {}
     return {mode: bool(mark) for mode, mark in marks.items() if mark is not None}
+
+
+def _judges(record: Record) -> dict[str, dict[str, Any]]:
+    """Return what models that were asked said of a run, by model, if the labels have it."""
+    told = record["labels"].get("llm")
+    told = told if isinstance(told, dict) else {}
+    return {name: marks for name, marks in told.items() if isinstance(marks, dict)}
 
 
 def _prior(rows: Sequence[tuple[Record, bool]]) -> list[tuple[bool, bool]]:

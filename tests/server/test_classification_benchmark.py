@@ -18,7 +18,11 @@ STEPS = [
 ODD: tuple[dict[str, Any], ...] = (
     {"id": "w:1", "task": "2 + 2?", "steps": STEPS, "labels": {"mistake_agent": "coder"}},
     {"id": "w:2", "steps": STEPS, "labels": {"mistake_agent": "CODER", "mistake_step": "5"}},
-    {"id": "w:3", "steps": STEPS, "labels": {"mast": {"1.3": 1, "3.2": None}, "task_success": 1}},
+    {
+        "id": "w:3",
+        "steps": STEPS,
+        "labels": {"mast": {"1.3": 1, "3.2": None}, "task_success": 1, "llm": {"m": {"1.3": 1}}},
+    },
     {"id": "w:4", "labels": {"root_step": None, "root_agent": None, "failures": None}},
     {"id": 5, "task": {"q": 1}, "steps": ["plain", None, 3, ["x"], {"content": {"a": [1]}}]},
     {"steps": [{"index": "7", "agent": 3, "content": None, "tool_calls": "run()"}]},
