@@ -120,6 +120,9 @@ _RPC_CODES = {
 }
 
 
+_NOT_READABLE = "There was an error parsing the body"
+
+
 def _varint(number: int) -> bytes:
     out = bytearray()
     while number > 0x7F:
@@ -158,7 +161,11 @@ async def _http(request: Request, error: Exception) -> Response:
         detail = f"There is nothing at {request.url.path}"
     if error.status_code == 405:
         detail = f"{request.method} is not allowed at {request.url.path}"
-    return _answer(request, error.status_code, detail, error.headers)
+    status = error.status_code
+    if detail == _NOT_READABLE:
+        # FastAPI's own answer to bytes that are not UTF-8; to other bad JSON it says 422, as we do.
+        status, detail = 422, "body: This is no JSON in UTF-8"
+    return _answer(request, status, detail, error.headers)
 
 
 async def _ours(request: Request, error: Exception) -> Response:

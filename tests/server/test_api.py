@@ -464,3 +464,12 @@ def test_a_database_that_is_away_is_said_and_may_be_asked_again(tmp_path: Path) 
             assert answer.headers["content-type"] == PROBLEM
             assert int(answer.headers["retry-after"]) > 0
         assert client.get("/metrics").status_code == 200
+
+
+def test_a_body_that_is_no_text_is_as_invalid_as_any_other(client: TestClient) -> None:
+    headers = {"content-type": "application/json"}
+    response = client.post("/api/replays", content=b'{"name": "\xff"}', headers=headers)
+
+    assert response.status_code == 422
+    assert response.headers["content-type"] == PROBLEM
+    assert "UTF-8" in response.json()["detail"]

@@ -5,6 +5,7 @@ Everything is answered after the spans are durable: 200 promises that. What may 
 """
 
 import logging
+from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from starlette.requests import ClientDisconnect
@@ -20,12 +21,22 @@ router = APIRouter(tags=["OTLP"])
 
 RETRY_AFTER = {"Retry-After": str(RETRY_SECONDS)}
 
+# Their bodies are a `google.rpc.Status` in the request's own content type.
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "It is no such request; do not send it again"},
+    401: {"description": "The API key is missing or wrong"},
+    413: {"description": "The body is too large, before or after decompression"},
+    415: {"description": "The content type or the content encoding is not supported"},
+    503: {"description": "Nothing of it is stored; send it again after `Retry-After` seconds"},
+}
+
 
 @router.post(
     "/v1/traces",
     operation_id="exportTraces",
     summary="Receive spans",
     response_description="An ExportTraceServiceResponse",
+    responses=_REFUSALS,
 )
 async def traces(request: Request) -> Response:
     """Store the spans of an OTLP ExportTraceServiceRequest, protobuf or JSON."""
@@ -37,6 +48,7 @@ async def traces(request: Request) -> Response:
     operation_id="exportLogs",
     summary="Receive GenAI log events",
     response_description="An ExportLogsServiceResponse",
+    responses=_REFUSALS,
 )
 async def logs(request: Request) -> Response:
     """Join the events of an OTLP ExportLogsServiceRequest to the spans they name."""
