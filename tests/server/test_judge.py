@@ -157,6 +157,14 @@ def test_a_server_that_knows_no_schema_is_asked_without(chat: Chat, ask: Ask) ->
     assert chat.asked[-1]["response_format"] == {"type": "json_object"}
 
 
+def test_an_answer_without_structure_is_read_as_far_as_it_goes(chat: Chat, ask: Ask) -> None:
+    loose = {**FALSE, "mode": "3.3 Incorrect verification", "step": "3", "severity": "medium"}
+    wrong = {**FALSE, "mode": "1.1", "severity": "very bad"}
+    chat.answers = [completion(f"<think>{{hm}}</think>Here:\n{named(loose, wrong)}\nDone.")]
+
+    assert [one.mode for one in ask(build(TEAM))] == ["3.3"]
+
+
 def test_an_answer_that_cannot_be_read_is_asked_for_once_more(chat: Chat, ask: Ask) -> None:
     chat.answers = [completion("I think all is well."), failures(FALSE)]
 

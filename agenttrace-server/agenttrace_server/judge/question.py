@@ -24,13 +24,18 @@ class Verdict(msgspec.Struct, frozen=True):
     step: int
     mode: str
     quote: str
-    explanation: str
-    severity: Severity
-    sure: Sure
+    explanation: str = ""
+    severity: Severity = "medium"
+    sure: Sure = "likely"
 
 
 class _Answer(msgspec.Struct, frozen=True):
-    failures: list[Verdict]
+    failures: list[Any]
+
+
+_THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
+_OBJECT = re.compile(r"\{.*\}", re.DOTALL)
+_MODE = re.compile(r"\d\.\d")
 
 
 # The taxonomy: Cemri et al. 2025 (arXiv 2503.13657); the meanings are our own words.
@@ -87,15 +92,28 @@ def question(transcript: Transcript, window: range) -> str:
 
 
 def read(answer: str) -> list[Verdict]:
-    """Return the failures of an answer, those of no known mode left out; raises `JudgeError`."""
-    found = re.search(r"\{.*\}", answer, re.DOTALL)  # some models put a fence or a word around it
+    """Return the failures of an answer; raises `JudgeError` for one that is not the JSON asked for.
+
+    Models without structured output put a fence, a word or their thoughts around it, or a name
+    after a mode. What is no failure of a known mode is left out.
+    """
+    found = _OBJECT.search(_THOUGHT.sub("", answer))
     try:
         failures = msgspec.json.decode(found[0] if found else answer, type=_Answer).failures
     except msgspec.MsgspecError as error:
-        raise JudgeError(
-            f"The answer is not the JSON asked for ({error}): {answer[:200]!r}"
-        ) from error
-    return [one for one in failures if one.mode in MODES]
+        raise JudgeError(f"No JSON as asked for ({error}): {answer[:200]!r}") from error
+    return [verdict for one in failures if (verdict := _verdict(one)) is not None]
+
+
+def _verdict(one: Any) -> Verdict | None:
+    try:
+        verdict = msgspec.convert(one, Verdict, strict=False)
+    except msgspec.ValidationError:
+        return None
+    mode = _MODE.search(verdict.mode)
+    if mode is None or mode[0] not in MODES:
+        return None
+    return msgspec.structs.replace(verdict, mode=mode[0])
 
 
 def written(verdicts: list[Verdict]) -> str:
