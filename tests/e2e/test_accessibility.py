@@ -1,10 +1,9 @@
 """axe-core finds nothing to object to, in either theme."""
 
-from typing import Any
-
 import pytest
 from playwright.sync_api import Page, expect
 
+from support.axe import violations
 from support.runs import research_team
 from support.server import RunningServer
 
@@ -62,12 +61,3 @@ def test_axe_finds_nothing_in_dialogs(page: Page, server: RunningServer, axe: st
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
     assert violations(page, axe) == []
-
-
-def violations(page: Page, axe: str) -> list[str]:
-    """What axe-core objects to: rule, then the elements."""
-    page.evaluate(axe)
-    found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run(document)).violations")
-    return [
-        f"{v['id']}: {[(n['target'], n['failureSummary']) for n in v['nodes'][:4]]}" for v in found
-    ]

@@ -31,7 +31,7 @@ export function StartPage() {
       title="Replay"
       lead={
         <>
-          of <Link to={`/traces/${traceId}`} className="text-accent hover:underline">trace {traceId.slice(0, 8)}</Link>: go back to a checkpoint, change its state, run again from there
+          of <Link to={`/traces/${traceId}`} className="text-accent underline">trace {traceId.slice(0, 8)}</Link>: go back to a checkpoint, change its state, run again from there
         </>
       }
     >
