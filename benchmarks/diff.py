@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -61,6 +62,11 @@ def median(rounds: int, work: Callable[[], object]) -> float:
     return statistics.median(taken)
 
 
+def decoded(texts: list[bytes]) -> list[list[Message]]:
+    """Return the messages of each run from their JSON."""
+    return [msgspec.json.decode(text, type=list[Message]) for text in texts]
+
+
 def main() -> int:
     """Measure and print; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(
@@ -74,11 +80,8 @@ def main() -> int:
         left = Run(conversation(options.messages, 1, 0.0))
         right = Run(conversation(options.messages, 2, changed))
         texts = [msgspec.json.encode(run.trace.messages) for run in (left, right)]
-        decoding = median(
-            options.rounds,
-            lambda texts=texts: [msgspec.json.decode(one, type=list[Message]) for one in texts],
-        )
-        taken = median(options.rounds, lambda left=left, right=right: compare(left, right))
+        decoding = median(options.rounds, partial(decoded, texts))
+        taken = median(options.rounds, partial(compare, left, right))
         ok = taken < TARGET_SECONDS
         missed |= not ok
         line = {

@@ -10,6 +10,7 @@ the wish to the answer that it has ended. Prints JSON lines.
 import argparse
 import json
 import os
+import runpy
 import statistics
 import subprocess
 import sys
@@ -20,22 +21,20 @@ from pathlib import Path
 from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-sys.path.append(str(Path(__file__).parents[1] / "examples"))
 
-import research_team
 from langchain_core.messages import HumanMessage
 
 from support.server import RunningServer, running_server
 
-FILE = str(research_team.__file__)
+FILE = str(Path(__file__).parents[1] / "examples" / "research_team.py")
 SHARE, CONSTANT_SECONDS = 1.2, 0.2
 
 
-def plain() -> float:
+def plain(application: dict[str, Any]) -> float:
     """Return the seconds the application takes by itself."""
-    team = research_team.scripted_team()
+    team = application["scripted_team"]()
+    asked = {"messages": [HumanMessage(application["QUESTION"])]}
     began = time.perf_counter()
-    asked = {"messages": [HumanMessage(research_team.QUESTION)]}
     team.invoke(asked, {"recursion_limit": 60})
     return time.perf_counter() - began
 
@@ -81,6 +80,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     missed = False
+    application = runpy.run_path(FILE)
     with running_server() as server, working(server) as checkpoint:
         wishes: dict[str, dict[str, Any]] = {
             "live": {"checkpoint_id": checkpoint, "mode": "live", "live_tools": "all"},
@@ -90,7 +90,7 @@ def main() -> int:
             replayed(server, wish)
         runs: dict[str, list[float]] = {"plain": [], **{name: [] for name in wishes}}
         for _ in range(options.rounds):
-            runs["plain"].append(plain())
+            runs["plain"].append(plain(application))
             for name, wish in wishes.items():
                 runs[name].append(replayed(server, wish))
     baseline = statistics.median(runs["plain"])

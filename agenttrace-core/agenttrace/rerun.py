@@ -150,7 +150,7 @@ def main(argv: list[str] | None = None) -> int:
     (target,) = sys.argv[1:] if argv is None else argv
     process = _Process(*_private_pipes())
     found = endpoint.resolve()
-    sdk.instrument(headers=authorised(dict(found.headers)))
+    sdk.instrument(service_name=_service(target), headers=authorised(dict(found.headers)))
     plugins = load_plugins()
     try:
         module = load(target)
@@ -167,6 +167,14 @@ def main(argv: list[str] | None = None) -> int:
     threading.Thread(target=process.listen, daemon=True, name="agenttrace-orders").start()
     process.work(plugins)
     return 0
+
+
+def _service(target: str) -> str | None:
+    """Return the name the application has when it runs by itself; None where the user named it."""
+    attributes = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    if os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in attributes:
+        return None
+    return Path(target).stem if target.endswith(".py") else target.rpartition(".")[2]
 
 
 def load(target: str) -> ModuleType:

@@ -110,6 +110,7 @@ def test_an_edited_message_changes_what_the_team_comes_to(
     output = page.get_by_role("region", name="Output")
     expect(output).to_contain_text("The critic confirmed the figure")
     calls = page.get_by_role("table", name="Calls")
+    page.get_by_role("button", name=re.compile("Show .* calls before the checkpoint")).click()
     expect(calls.get_by_text("restored").first).to_be_visible()
     expect(calls.get_by_text("live", exact=True).first).to_be_visible()
     expect(page.get_by_role("region", name="Where it comes from")).to_contain_text("this")

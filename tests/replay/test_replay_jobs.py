@@ -100,6 +100,7 @@ def test_an_unchanged_replay_says_the_same_and_calls_no_model(
     assert [one for one in hashes(server, done["trace_id"]) if one in said] == said[-2:]
     summary = server.get(f"/api/traces/{done['trace_id']}")
     assert (summary["replay_of"], summary["replay_id"]) == (recorded, done["replay_id"])
+    assert summary["service_name"] == server.get(f"/api/traces/{recorded}")["service_name"]
     assert not summary["cost_usd"]
     steps = server.get(f"/api/replays/{done['replay_id']}")["steps"]
     assert [(s["agent"], s["tier"], s["trace_id"] == recorded) for s in steps] == [

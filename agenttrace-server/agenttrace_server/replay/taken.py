@@ -40,4 +40,6 @@ def _why(replay: Replay, span: Span, tier: str) -> str:
         return "Its input is unchanged"
     if span.kind == "tool":
         return "It was allowed to run live"
-    return "Every model was asked again" if replay.mode == "live" else "It is not in the record"
+    return (
+        "Every model was asked again" if replay.mode == "live" else "Its input is not in the record"
+    )

@@ -1,5 +1,6 @@
 /** One replay: how far it is, what came from where, and what is different now. */
 import { Ban, ChevronRight } from 'lucide-react'
+import { useState } from 'react'
 import { Link, useParams } from 'react-router'
 import { hasEnded, useCancelReplay, useReplay, useReplayDiff } from '@/api/replays'
 import { ApiError } from '@/api/queries'
@@ -116,24 +117,37 @@ function Difference({ replay }: { replay: Replay }) {
 }
 
 function Steps({ steps }: { steps: readonly ReplayStep[] }) {
+  const [open, setOpen] = useState(false)
+  const restored = steps.filter((step) => step.tier === 'restored').length
+  const shown = open ? steps : steps.filter((step) => step.tier !== 'restored')
   return (
-    <table className="w-full text-xs" aria-label="Calls">
-      <tbody>
-        {steps.map((step) => (
-          <tr key={step.trace_id + step.span_id} className="border-t border-line">
-            <td className="w-24 py-1.5 pl-4">
-              <TierBadge tier={step.tier} />
-            </td>
-            <td className="px-2">{step.agent && <AgentName name={step.agent} />}</td>
-            <td className="px-2">
-              <Link to={`/traces/${step.trace_id}?span=${step.span_id}`} className="hover:text-accent">
-                {step.kind === 'llm' ? 'model' : step.kind} {step.name}
-              </Link>
-            </td>
-            <td className="px-4 py-1.5 text-muted">{step.why}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <>
+      {restored > 0 && (
+        <div className="px-4 pb-2">
+          <button type="button" aria-expanded={open} onClick={() => { setOpen(!open) }} className="w-full rounded-md border border-dashed border-line py-1 text-center text-xs text-muted hover:bg-hover hover:text-text">
+            {open ? 'Hide' : 'Show'} {plural(restored, 'call')} before the checkpoint
+          </button>
+        </div>
+      )}
+      <table className="w-full text-xs" aria-label="Calls">
+        <tbody>
+          {shown.map((step) => (
+            <tr key={step.trace_id + step.span_id} className="border-t border-line">
+              <td className="w-24 py-1.5 pl-4">
+                <TierBadge tier={step.tier} />
+              </td>
+              <td className="px-2">{step.agent && <AgentName name={step.agent} />}</td>
+              <td className="px-2 py-1.5">
+                <Link to={`/traces/${step.trace_id}?span=${step.span_id}`} className="hover:text-accent">
+                  {step.kind === 'llm' ? 'model' : step.kind} {step.name}
+                </Link>
+                <p className="text-2xs text-muted sm:hidden">{step.why}</p>
+              </td>
+              <td className="hidden px-4 py-1.5 text-muted sm:table-cell">{step.why}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </>
   )
 }
