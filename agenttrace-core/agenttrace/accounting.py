@@ -6,6 +6,7 @@ report is a roll-up: it is compared with the calls beneath, never added. What a 
 the record cost nothing.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -63,6 +64,17 @@ class Accounting(msgspec.Struct, frozen=True, kw_only=True):
     seen_twice: tuple[SeenTwice, ...] = ()
 
 
+class ModelUse(msgspec.Struct, frozen=True):
+    """What one model was called for; the name is empty where none was told."""
+
+    model: str
+    calls: int
+    errors: int
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None
+
+
 def counted(trace: Trace) -> tuple[Span, ...]:
     """Return the `llm` spans whose tokens and cost count, in start order."""
     return tuple(_counted(trace, _twice(trace)))
@@ -84,6 +96,20 @@ def account(trace: Trace) -> Accounting:
         roll_ups=tuple(roll_ups.values())[:MOST_ROLL_UPS],
         seen_twice=tuple(SeenTwice(one, other) for one, other in twice.items() if other in paid),
     )
+
+
+def used(trace: Trace) -> tuple[ModelUse, ...]:
+    """Return what each model took, in order of the first calls."""
+    calls: dict[str, list[Span]] = {}
+    for span in counted(trace):
+        calls.setdefault(span.model or "", []).append(span)
+    found = []
+    for model, spans in calls.items():
+        total = _sum(map(_usage, spans))
+        errors = sum(span.error is not None for span in spans)
+        numbers = (len(spans), errors, total.tokens_in, total.tokens_out, total.cost_usd)
+        found.append(ModelUse(model, *numbers))
+    return tuple(found)
 
 
 def _counted(trace: Trace, twice: Mapping[str, str]) -> list[Span]:
@@ -261,7 +287,7 @@ def _sum(usages: Iterable[Usage]) -> Usage:
     return Usage(
         sum(usage.tokens_in for usage in listed),
         sum(usage.tokens_out for usage in listed),
-        sum(costs) if costs else None,
+        math.fsum(costs) if costs else None,
     )
 
 

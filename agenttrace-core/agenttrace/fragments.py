@@ -144,6 +144,16 @@ def fragments(facts: Iterable[SpanFacts]) -> list[Fragment]:
     return sorted(found.values(), key=lambda fragment: fragment.key)
 
 
+def bounded(fragment: Fragment) -> Fragment:
+    """Return the fragment with no more of each kind of id than are kept of a trace."""
+    sets = {
+        name: set(_some(value))
+        for name in fragment.__struct_fields__
+        if isinstance(value := getattr(fragment, name), set) and len(value) > MOST_KEYS
+    }
+    return msgspec.structs.replace(fragment, **sets) if sets else fragment
+
+
 def keys_of(fragment: Fragment) -> set[str]:
     """Return the keys by which a fragment is found; see `wanted_by`."""
     keys = {f"step:{step}" for step in _some(fragment.steps)}

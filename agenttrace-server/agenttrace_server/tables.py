@@ -62,12 +62,13 @@ class TraceRow(Row, table=True):
     """One run. Its counts are kept exact while spans arrive, in any order and more than once.
 
     `head_*` name the span that gives the trace its name, service and status: the first root, or the
-    first span while there is no root (`head_rank` 1).
+    first span while there is no root (`head_rank` 1). `parts` says of how many traces a joined one
+    is made, `part_of` to which joined trace another belongs; see `store/joining.py`.
     """
 
     __tablename__ = "traces"
     __table_args__ = (
-        Index("ix_traces_start_time", "project_id", "start_time"),
+        Index("ix_traces_start_time", "project_id", "part_of", "start_time"),
         Index("ix_traces_service_name", "project_id", "service_name", "start_time"),
         Index("ix_traces_status", "project_id", "status", "start_time"),
         Index("ix_traces_cursor", "cursor", unique=True),
@@ -118,6 +119,40 @@ class TraceRow(Row, table=True):
     written_at: int = _big()
     dirty_since: int = _big()
     claimed_until: int = _big()
+    part_of: str = _text(server_default="")
+    parts: int = Field(0, sa_column_kwargs={"server_default": "0"})
+
+
+class FragmentRow(Row, table=True):
+    """What of a trace tells with which others it belongs, and what came of that.
+
+    It belongs to the joined trace `joined_id` (empty: to none) because of the `reason` that it has
+    in common with `joined_to`. `apart` says that a person undid this, `by_hand` with which traces
+    people joined it.
+    """
+
+    __tablename__ = "fragments"
+    __table_args__ = (Index("ix_fragments_joined_id", "project_id", "joined_id"),)
+    project_id: int = _project()
+    trace_id: str = _key()
+    joined_id: str = _text()
+    joined_to: str | None = _text(nullable=True)
+    reason: str | None = _text(nullable=True)
+    apart: int
+    by_hand: str = _text()
+    facts: str = _text()
+
+
+class JoinKey(Row, table=True):
+    """Something by which fragments of one run find each other."""
+
+    __tablename__ = "join_keys"
+    __table_args__ = (Index("ix_join_keys_key", "project_id", "key", "start_time"), CLUSTERED)
+    project_id: int = _project()
+    trace_id: str = _key()
+    key: str = _key()
+    start_time: int = _big()
+    end_time: int = _big()
 
 
 class TraceFacet(Row, table=True):
@@ -214,6 +249,7 @@ class AnalysisRow(Row, table=True):
     graph: str = _text()
     owners: str = _text()
     decisive: str = _text(server_default="[]")
+    accounting: str = _text(server_default="{}")
 
 
 class AgentRow(Row, table=True):

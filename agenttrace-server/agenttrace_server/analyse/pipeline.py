@@ -7,7 +7,9 @@ from typing import TypeVar
 
 import msgspec
 
+from agenttrace.accounting import Accounting, account, used
 from agenttrace.agents import find_agents
+from agenttrace.fragments import Fragment, facts_of, fragments
 from agenttrace.messages import find_checkpoints, find_messages
 from agenttrace.models import Agent, Checkpoint, Classifier, FailureAnnotation, Message, Trace
 from agenttrace.plugins import Plugins
@@ -51,6 +53,7 @@ def analyse(trace: Trace, plugins: Plugins) -> Analysis:
         build_graph((), (), (), {}),
     )
     owners = {span.span_id: owner for span in trace.spans if (owner := trace.agent_of(span))}
+    models = used(trace)
     return Analysis(
         agents=agents,
         messages=messages,
@@ -59,7 +62,17 @@ def analyse(trace: Trace, plugins: Plugins) -> Analysis:
         graph=graph,
         owners=owners,
         decisive=decisive,
+        accounting=_guarded("accounting", trace, lambda: account(trace), Accounting()),
+        used=models,
+        fragment=_guarded("fragment", trace, lambda: _fragment(trace), None),
     )
+
+
+def _fragment(trace: Trace) -> Fragment | None:
+    """Return by what the trace is found by others of its run; nothing of what is joined already."""
+    if any(span.trace_id != trace.trace_id for span in trace.spans):
+        return None
+    return next(iter(fragments(map(facts_of, trace.spans))), None)
 
 
 def find_failures(trace: Trace, plugins: Plugins) -> tuple[FailureAnnotation, ...]:

@@ -5,6 +5,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from agenttrace.accounting import Accounting, ModelUse
+from agenttrace.fragments import Fragment
 from agenttrace.models import (
     Agent,
     Checkpoint,
@@ -18,6 +20,7 @@ from agenttrace.models import (
 )
 from agenttrace_server.rejected import Rejected as Rejected
 from agenttrace_server.shown import Thresholds
+from agenttrace_server.store.joins import JoinedRows, Joins
 from agenttrace_server.store.replays import Replays
 
 SpanKey = tuple[str, str]
@@ -33,7 +36,8 @@ class TraceQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which traces, in which order. Times are Unix nanoseconds; None means any.
 
     `q` is free text over names, inputs, outputs and message contents; `failure` a mode, a category
-    or a subcategory; `descending` applies to `sort`.
+    or a subcategory; `descending` applies to `sort`. Unless `joined`, traces come as they were
+    recorded, not the joined ones they may be parts of.
     """
 
     offset: int = 0
@@ -46,6 +50,7 @@ class TraceQuery(msgspec.Struct, frozen=True, kw_only=True):
     q: str | None = None
     since_ns: int | None = None
     until_ns: int | None = None
+    joined: bool = True
     sort: SortKey = "start"
     descending: bool = True
 
@@ -54,7 +59,8 @@ class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the trace list.
 
     `running` until the root span has arrived, then `error` if the root failed, else `ok`.
-    `analysed` says whether what was derived covers every span that is stored.
+    `analysed` says whether what was derived covers every span that is stored. `parts` says how many
+    traces were joined to this one (0: it is as it was recorded), `part_of` of which one it is part.
     """
 
     trace_id: str
@@ -77,6 +83,8 @@ class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
     replay_id: str | None
     analysed: bool
     version: int
+    parts: int = 0
+    part_of: str | None = None
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -146,7 +154,8 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     """What was derived from one trace at one version of it; replaces what was derived before.
 
     `owners` maps span ids to the agent whose work the span is; `decisive` ranks the steps that may
-    have decided a failure, the likeliest first.
+    have decided a failure, the likeliest first; `accounting` says which model calls were counted,
+    `used` what each model took; by its `fragment` the trace is joined to others of the same run.
     """
 
     agents: tuple[Agent, ...] = ()
@@ -156,6 +165,9 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True):
     graph: dict[str, Any] = {}
     owners: dict[str, str] = {}
     decisive: tuple[Suspect, ...] = ()
+    accounting: Accounting = Accounting()
+    used: tuple[ModelUse, ...] | None = None
+    fragment: Fragment | None = None
 
 
 class Claimed(msgspec.Struct, frozen=True):
@@ -170,7 +182,9 @@ class SpanColumns(msgspec.Struct, frozen=True, kw_only=True):
 
     `parent` is the parent's row, -1 for a root, -2 where the parent never arrived. `start_us` is
     microseconds after `start_ns`. `name`, `kind`, `agent`, `model` index into the string tables of
-    the plural name (-1: none). `status` is 0 unset, 1 ok, 2 error.
+    the plural name (-1: none). `status` is 0 unset, 1 ok, 2 error. `missing` maps the span ids of
+    parents that never arrived to their children's rows; `joined` says where the parts of a joined
+    trace begin.
     """
 
     trace_id: str
@@ -189,6 +203,8 @@ class SpanColumns(msgspec.Struct, frozen=True, kw_only=True):
     kinds: list[str]
     agents: list[str]
     models: list[str]
+    missing: dict[str, list[int]] = {}
+    joined: list[JoinedRows] = []
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -216,6 +232,10 @@ class Store(Protocol):
     @property
     def replays(self) -> Replays:
         """The replays of the same project."""
+
+    @property
+    def joins(self) -> Joins:
+        """Which traces of the same project are fragments of one run."""
 
     def write(self, spans: Sequence[Span]) -> None:
         """Return only once every span is durable. Writing a span twice leaves one copy.
@@ -304,7 +324,10 @@ class Store(Protocol):
         """Have a trace analysed once more, after the analysis that MAY be under way."""
 
     def delete(self, trace_id: str) -> bool:
-        """Delete all of a trace; return whether there was one."""
+        """Delete all of a trace, of a joined one every part; return whether there was one."""
+
+    def accounting(self, trace_id: str) -> Accounting | None:
+        """Return which model calls the last analysis counted, or None before the first."""
 
     def expire(self, before_ns: int) -> int:
         """Delete the traces that ended before a time; return how many there were.

@@ -49,6 +49,8 @@ class TraceState(msgspec.Struct):
     written_at: int = 0
     dirty_since: int = 0
     claimed_until: int = 0
+    part_of: str = ""
+    parts: int = 0
 
     def add(self, row: Sequence[Any], service_name: str) -> None:
         """Count a span that was not counted before, all but its tokens."""

@@ -5,13 +5,14 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from msgspec.structs import astuple
 from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
 
 from agenttrace.models import Message
 from agenttrace_server.shown import EVERYTHING, Thresholds
 from agenttrace_server.store import Analysis, Change, Claimed, Size, findings
-from agenttrace_server.store.counting import leaves
 from agenttrace_server.store.dialect import Dialect
+from agenttrace_server.store.joining import Joining
 from agenttrace_server.store.rows import encode
 from agenttrace_server.store.search import Search
 from agenttrace_server.tables import (
@@ -19,13 +20,12 @@ from agenttrace_server.tables import (
     AnalysisRow,
     CheckpointRow,
     MessageRow,
-    SpanRow,
     TraceModel,
     TraceRow,
     table,
 )
 
-TRACES, SPANS, MODELS, ANALYSES = map(table, (TraceRow, SpanRow, TraceModel, AnalysisRow))
+TRACES, MODELS, ANALYSES = map(table, (TraceRow, TraceModel, AnalysisRow))
 AGENTS, MESSAGES = table(AgentRow), table(MessageRow)
 CHECKPOINTS = table(CheckpointRow)
 
@@ -105,44 +105,6 @@ def hold(tx: Connection, project_id: int, claims: Iterable[Claimed], seconds: fl
     )
 
 
-def usage(
-    connection: Connection, project_id: int, trace_id: str
-) -> tuple[int, list[tuple[Any, ...]]]:
-    """Return the trace's version, and what each model used in it, as rows of `trace_models`.
-
-    Counted on leaf LLM spans: those that report usage and have no such span anywhere beneath.
-    """
-    version = connection.execute(
-        select(TRACES.c.version).where(
-            TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id
-        )
-    ).scalar()
-    c = SPANS.c
-    of_trace = (c.project_id == project_id, c.trace_id == trace_id)
-    calls = connection.execute(
-        select(c.span_id, c.model, c.failed, c.tokens_in, c.tokens_out, c.cost_usd).where(
-            *of_trace, c.kind == "llm"
-        )
-    ).all()
-    users = [row[0] for row in calls if not row[3] is row[4] is row[5] is None]
-    counted: set[str] = set()
-    if users:
-        parents = connection.execute(select(c.span_id, c.parent_span_id).where(*of_trace))
-        counted = leaves(dict(parents.all()), users)
-    models: dict[str, list[Any]] = {}
-    for span_id, model, failed, tokens_in, tokens_out, cost in calls:
-        if span_id not in counted and span_id in users:
-            continue
-        entry = models.setdefault(model or "", [0, 0, 0, 0, None])
-        entry[0] += 1
-        entry[1] += failed
-        entry[2] += tokens_in or 0
-        entry[3] += tokens_out or 0
-        if cost is not None:
-            entry[4] = (entry[4] or 0.0) + cost
-    return version or 0, [(project_id, trace_id, name, *row) for name, row in models.items()]
-
-
 def save(
     tx: Connection,
     dialect: Dialect,
@@ -150,14 +112,14 @@ def save(
     project_id: int,
     claimed: Claimed,
     analysis: Analysis,
-    used: tuple[int, list[tuple[Any, ...]]],
     thresholds: Thresholds = EVERYTHING,
 ) -> None:
-    """Replace what was derived from a trace; `used` is what `usage` returned.
+    """Replace what was derived from a trace, and join it with the fragments of its run.
 
     Nothing happens where the trace was deleted, or a later version of it was saved.
     """
     trace_id = claimed.trace_id
+    joining = Joining(tx, dialect, search, project_id) if analysis.fragment else None
     state = tx.execute(
         dialect.locked(
             select(TRACES.c.version, TRACES.c.analysed_version).where(
@@ -167,6 +129,8 @@ def save(
     ).first()
     if state is None or state.analysed_version > claimed.version:
         return
+    if joining is not None and analysis.fragment is not None:
+        joining.keep(analysis.fragment)
     _replace(
         tx, dialect, ANALYSES, project_id, trace_id, [_analysis_row(project_id, claimed, analysis)]
     )
@@ -190,12 +154,13 @@ def save(
         "dirty_since": time.time_ns(),
         "cursor": dialect.take(tx, "cursor", 1),
     }
-    version, models = used
-    if version == state.version:  # else spans came meanwhile, and another analysis is due
+    # Where spans came meanwhile, another analysis is due.
+    if analysis.used is not None and claimed.version == state.version:
+        models = [(project_id, trace_id, *astuple(used)) for used in analysis.used]
         _replace(tx, dialect, MODELS, project_id, trace_id, models)
-        costs = [row[-1] for row in models if row[-1] is not None]
-        values["tokens_in"] = sum(row[5] for row in models)
-        values["tokens_out"] = sum(row[6] for row in models)
+        costs = [used.cost_usd for used in analysis.used if used.cost_usd is not None]
+        values["tokens_in"] = sum(used.tokens_in for used in analysis.used)
+        values["tokens_out"] = sum(used.tokens_out for used in analysis.used)
         values["cost_usd"] = math.fsum(costs) if costs else None
     tx.execute(
         update(TRACES)
@@ -224,6 +189,7 @@ def _analysis_row(project_id: int, claimed: Claimed, analysis: Analysis) -> tupl
         encode(analysis.graph),
         encode(analysis.owners),
         encode(analysis.decisive),
+        encode(analysis.accounting),
     )
 
 

@@ -11,9 +11,13 @@ AT_ONCE = 50
 
 
 def oldest(tx: Connection, dialect: Dialect, project_id: int, before_ns: int) -> list[str]:
-    """Return some traces that ended before a time and that nobody else is deleting."""
-    query = select(TRACES.c.trace_id).where(
-        TRACES.c.project_id == project_id, TRACES.c.end_time < before_ns
+    """Return some traces that ended before a time and that nobody else is deleting.
+
+    Parts of joined traces go when the whole does.
+    """
+    c = TRACES.c
+    query = select(c.trace_id).where(
+        c.project_id == project_id, c.part_of == "", c.end_time < before_ns
     )
     return list(tx.execute(dialect.free(query.limit(AT_ONCE))).scalars())
 

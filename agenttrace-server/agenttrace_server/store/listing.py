@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
 from agenttrace_server.shown import EVERYTHING, Thresholds
@@ -45,7 +46,10 @@ def page(
         .limit(query.limit)
         .offset(query.offset)
     )
-    return Page(tuple(summary(row) for row in rows), total, query.offset, query.limit)
+    items = [summary(row) for row in rows]
+    stale = _stale(connection, project_id, [item.trace_id for item in items if item.parts])
+    items = [replace(i, analysed=False) if i.trace_id in stale else i for i in items]
+    return Page(tuple(items), total, query.offset, query.limit)
 
 
 def one(connection: Connection, project_id: int, trace_id: str) -> TraceSummary | None:
@@ -53,7 +57,21 @@ def one(connection: Connection, project_id: int, trace_id: str) -> TraceSummary 
     row = connection.execute(
         select(TRACES).where(TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id)
     ).first()
-    return None if row is None else summary(row)
+    if row is None:
+        return None
+    found = summary(row)
+    if found.parts and _stale(connection, project_id, [trace_id]):
+        return replace(found, analysed=False)
+    return found
+
+
+def _stale(connection: Connection, project_id: int, joined: list[str]) -> set[str]:
+    """Return which joined traces have a part whose newest spans were not looked at yet."""
+    if not joined:
+        return set()
+    c = TRACES.c
+    query = select(c.part_of).where(c.project_id == project_id, c.part_of.in_(joined))
+    return set(connection.execute(query.where(c.analysed_version < c.version)).scalars())
 
 
 def summary(row: Row[Any]) -> TraceSummary:
@@ -79,6 +97,8 @@ def summary(row: Row[Any]) -> TraceSummary:
         replay_id=row.replay_id,
         analysed=row.analysed_version >= row.version,
         version=row.version,
+        parts=row.parts,
+        part_of=row.part_of or None,
     )
 
 
@@ -90,6 +110,7 @@ def _conditions(
     thresholds: Thresholds,
 ) -> list[ColumnElement[bool]]:
     conditions = [TRACES.c.project_id == project_id]
+    conditions.append(TRACES.c.part_of == "" if query.joined else TRACES.c.parts == 0)
     if query.service is not None:
         conditions.append(_with_facet(project_id, "service", query.service))
     if query.framework is not None:

@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, Select, and_, case, func, select
 
+from agenttrace.accounting import Accounting
 from agenttrace.models import Agent, Checkpoint, FailureAnnotation, Message, Scope, Span, Trace
 from agenttrace_server.store import SpanColumns, Suspect
+from agenttrace_server.store.parts import beginnings, parts_of
 from agenttrace_server.store.rows import decode_scope, row_span
 from agenttrace_server.tables import (
     AgentRow,
@@ -49,18 +51,19 @@ def span(connection: Connection, project_id: int, trace_id: str, span_id: str) -
 
 def spans(connection: Connection, project_id: int, trace_id: str, *where: Any) -> list[Span]:
     """Return the spans of a trace that fulfil the conditions, whole, in start order."""
-    of_trace = (SPANS.c.project_id == project_id, SPANS.c.trace_id == trace_id, *where)
+    parts = parts_of(connection, project_id, trace_id)
+    of_trace = (SPANS.c.project_id == project_id, SPANS.c.trace_id.in_(parts), *where)
     rows = connection.execute(
         select(SPANS, BODIES.c.body)
         .join(BODIES, BODIES.c.body_id == SPANS.c.body_id)
         .where(*of_trace)
         .order_by(SPANS.c.start_time, SPANS.c.end_time.desc(), SPANS.c.span_id)
     ).all()
-    scopes = _scopes(connection, project_id, trace_id) if rows else {}
+    scopes = _scopes(connection, project_id, parts) if rows else {}
     return [row_span(row, row[-1], scopes[row.scope_id]) for row in rows]
 
 
-def _scopes(connection: Connection, project_id: int, trace_id: str) -> dict[int, Scope]:
+def _scopes(connection: Connection, project_id: int, parts: list[str]) -> dict[int, Scope]:
     rows = connection.execute(
         select(SCOPES.c.scope_id, SCOPES.c.scope)
         .join(
@@ -70,7 +73,7 @@ def _scopes(connection: Connection, project_id: int, trace_id: str) -> dict[int,
                 TRACE_SCOPES.c.scope_id == SCOPES.c.scope_id,
             ),
         )
-        .where(TRACE_SCOPES.c.project_id == project_id, TRACE_SCOPES.c.trace_id == trace_id)
+        .where(TRACE_SCOPES.c.project_id == project_id, TRACE_SCOPES.c.trace_id.in_(parts))
     )
     return {scope_id: decode_scope(text) for scope_id, text in rows}
 
@@ -193,6 +196,15 @@ def suspects(connection: Connection, project_id: int, trace_id: str) -> tuple[Su
     return () if text is None else msgspec.json.decode(text, type=tuple[Suspect, ...])
 
 
+def accounting(connection: Connection, project_id: int, trace_id: str) -> Accounting | None:
+    """Return which model calls the last analysis counted, or None before the first."""
+    query = select(ANALYSES.c.accounting).where(
+        ANALYSES.c.project_id == project_id, ANALYSES.c.trace_id == trace_id
+    )
+    text = connection.execute(query).scalar()
+    return None if text is None else msgspec.json.decode(text, type=Accounting)
+
+
 def graph(connection: Connection, project_id: int, trace_id: str) -> dict[str, Any] | None:
     """Return the agent graph stored by the last analysis, or None before the first."""
     query = select(ANALYSES.c.graph).where(
@@ -205,8 +217,10 @@ def graph(connection: Connection, project_id: int, trace_id: str) -> dict[str, A
 def columns(connection: Connection, project_id: int, trace_id: str) -> SpanColumns | None:
     """Return the skeleton of every span of the trace, or None."""
     c = SPANS.c
+    parts = parts_of(connection, project_id, trace_id)
     result = connection.execute(
         select(
+            c.trace_id,
             c.span_id,
             c.parent_span_id,
             c.start_time,
@@ -218,7 +232,7 @@ def columns(connection: Connection, project_id: int, trace_id: str) -> SpanColum
             case((c.failed == 1, 2), else_=c.status),
             func.coalesce(c.tokens_in, 0) + func.coalesce(c.tokens_out, 0),
         )
-        .where(c.project_id == project_id, c.trace_id == trace_id)
+        .where(c.project_id == project_id, c.trace_id.in_(parts))
         .order_by(c.start_time, c.end_time.desc(), c.span_id)
     )
     # From the driver, as plain tuples: row objects would take as long as everything else together.
@@ -226,9 +240,10 @@ def columns(connection: Connection, project_id: int, trace_id: str) -> SpanColum
     result.close()
     if not rows:
         return None
-    span_ids, parents, starts, durations, names, kinds, agent_names, models, statuses, tokens = zip(
+    traces, span_ids, parents, starts, durations, names, kinds, agent_names, *rest = zip(
         *rows, strict=True
     )
+    models, statuses, tokens = rest
     owners = _owners(connection, project_id, trace_id)
     if owners:
         agent_names = tuple(map(_first, agent_names, map(owners.get, span_ids)))
@@ -239,11 +254,18 @@ def columns(connection: Connection, project_id: int, trace_id: str) -> SpanColum
     kind_list, kind_index = _indexed(kinds)
     agent_list, agent_index = _indexed(agent_names)
     model_list, model_index = _indexed(models)
+    rows_of_parents = list(map(place.get, parents, repeat(-2)))
+    missing: dict[str, list[int]] = {}
+    if -2 in rows_of_parents:
+        for row, (parent, at) in enumerate(zip(parents, rows_of_parents, strict=True)):
+            if at == -2:
+                missing.setdefault(parent, []).append(row)
+    joined = parts != [trace_id]
     return SpanColumns(
         trace_id=trace_id,
         start_ns=first,
         span_id=list(span_ids),
-        parent=list(map(place.get, parents, repeat(-2))),
+        parent=rows_of_parents,
         start_us=[(start - first) // 1000 for start in starts],
         duration_us=[int(duration) for duration in durations],
         name=name_index,
@@ -256,6 +278,8 @@ def columns(connection: Connection, project_id: int, trace_id: str) -> SpanColum
         kinds=kind_list,
         agents=agent_list,
         models=model_list,
+        missing=missing,
+        joined=beginnings(connection, project_id, traces, rows_of_parents) if joined else [],
     )
 
 

@@ -9,6 +9,8 @@ from agenttrace_server.tables import (
     CheckpointRow,
     ExperimentRow,
     FailureRow,
+    FragmentRow,
+    JoinKey,
     JudgementRow,
     MessageRow,
     RejectedSpan,
@@ -41,6 +43,8 @@ _OF_TRACE: tuple[type[Row], ...] = (
     RejectedSpan,
     WaitingEvent,
     TraceScope,
+    FragmentRow,
+    JoinKey,
     TraceRow,
 )
 

@@ -9,15 +9,23 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, false, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select, update
 
 from agenttrace import semconv
 from agenttrace_server.store.dialect import Doc, FullText
 from agenttrace_server.store.rows import Body, decode_body
-from agenttrace_server.tables import Counter, MessageRow, SpanBody, SpanRow, TraceRow, table
+from agenttrace_server.tables import (
+    Counter,
+    FragmentRow,
+    MessageRow,
+    SpanBody,
+    SpanRow,
+    TraceRow,
+    table,
+)
 
 TRACES, SPANS, BODIES = table(TraceRow), table(SpanRow), table(SpanBody)
-MESSAGES, COUNTERS = table(MessageRow), table(Counter)
+MESSAGES, COUNTERS, FRAGMENTS = table(MessageRow), table(Counter), table(FragmentRow)
 
 # Written without spaces between words: each character is made a word of its own.
 _UNSPACED = re.compile(r"([\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af])")
@@ -138,6 +146,7 @@ class Search:
         _, waiting = self.pending(connection, MOST_PENDING)
         trace_ids = {doc[0]: trace_id for doc, trace_id in waiting}
         aside = self._spans.look(connection, [doc for doc, _ in waiting], wanted)
+        any_joined = connection.execute(_ANY_JOINED).first() is not None
         conditions = []
         for term in wanted:
             spans = select(BODIES.c.trace_id).where(BODIES.c.body_id.in_(self._spans.matches(term)))
@@ -145,10 +154,24 @@ class Search:
                 MESSAGES.c.message_no.in_(self._messages.matches(term))
             )
             places = [TRACES.c.trace_id.in_(spans), TRACES.c.trace_id.in_(messages)]
+            if any_joined:
+                places.append(TRACES.c.trace_id.in_(_wholes_of(spans)))
             if aside[term]:
-                places.append(TRACES.c.trace_id.in_({trace_ids[doc] for doc in aside[term]}))
+                unindexed = {trace_ids[doc] for doc in aside[term]}
+                places.append(TRACES.c.trace_id.in_(unindexed))
+                if any_joined:
+                    places.append(TRACES.c.trace_id.in_(_wholes_of(unindexed)))
             conditions.append(or_(*places))
         return conditions
+
+
+_ANY_JOINED = select(FRAGMENTS.c.trace_id).where(FRAGMENTS.c.joined_id > "").limit(1)
+
+
+def _wholes_of(trace_ids: Any) -> Select[Any]:
+    """The joined traces that these are parts of: a joined trace has no span of its own."""
+    c = TRACES.c
+    return select(c.part_of).where(c.trace_id.in_(trace_ids), c.part_of != "")
 
 
 _SPAN_TEXTS = select(

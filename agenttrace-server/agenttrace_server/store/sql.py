@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import astuple
 from sqlalchemy import delete, exists, inspect, select, text
 
+from agenttrace.accounting import Accounting
 from agenttrace.models import (
     Agent,
     Checkpoint,
@@ -40,7 +41,6 @@ from agenttrace_server.store import (
     judging,
     listing,
     read,
-    remove,
     schema,
     statistics,
     waiting,
@@ -48,9 +48,11 @@ from agenttrace_server.store import (
 )
 from agenttrace_server.store.database import Database
 from agenttrace_server.store.dialect import Dialect, FullText
+from agenttrace_server.store.joining import Joining
 from agenttrace_server.store.postgres import PostgresDialect, PostgresFullText
 from agenttrace_server.store.rows import scrubbed
 from agenttrace_server.store.search import MOST_PENDING, Search
+from agenttrace_server.store.sql_joins import SqlJoins
 from agenttrace_server.store.sql_replays import SqlReplays
 from agenttrace_server.store.sqlite import SqliteDialect, SqliteFullText
 from agenttrace_server.tables import Counter, RejectedSpan, table
@@ -116,6 +118,7 @@ class SqlStore:
             else Search(None, None)
         )
         self.replays = SqlReplays(database, self._dialect, project_id)
+        self.joins = SqlJoins(database, self._dialect, self._search, project_id)
 
     def write(self, spans: Sequence[Span]) -> None:
         """Return only once every span is durable. Writing a span twice leaves one copy.
@@ -185,6 +188,11 @@ class SqlStore:
         """Return the agent graph stored by the last analysis, or None before the first."""
         with self._database.query() as connection:
             return read.graph(connection, self._project_id, trace_id)
+
+    def accounting(self, trace_id: str) -> Accounting | None:
+        """Return which model calls the last analysis counted, or None before the first."""
+        with self._database.query() as connection:
+            return read.accounting(connection, self._project_id, trace_id)
 
     def suspects(self, trace_id: str) -> tuple[Suspect, ...]:
         """Return the steps that may have decided the trace's failure, the likeliest first."""
@@ -267,9 +275,10 @@ class SqlStore:
             judging.look_again(tx, self._project_id, trace_id)
 
     def delete(self, trace_id: str) -> bool:
-        """Delete all of a trace; return whether there was one."""
+        """Delete all of a trace, of a joined one every part; return whether there was one."""
         with self._database.write() as tx:
-            return remove.remove(tx, self._search, self._project_id, trace_id)
+            joining = Joining(tx, self._dialect, self._search, self._project_id)
+            return joining.delete(trace_id)
 
     def expire(self, before_ns: int) -> int:
         """Delete the traces that ended before a time; return how many there were."""
@@ -278,9 +287,10 @@ class SqlStore:
         count = 0
         while True:
             with self._database.write() as tx:
+                joining = Joining(tx, self._dialect, self._search, self._project_id)
                 found = expire.oldest(tx, self._dialect, self._project_id, before_ns)
                 for trace_id in found:
-                    remove.remove(tx, self._search, self._project_id, trace_id, spans=not chunks)
+                    joining.delete(trace_id, spans=not chunks)
             count += len(found)
             if len(found) < expire.AT_ONCE:
                 break
@@ -324,8 +334,6 @@ class SqlStore:
             self._save(claimed, scrubbed(analysis))
 
     def _save(self, claimed: Claimed, analysis: Analysis) -> None:
-        with self._database.read() as connection:
-            used = derive.usage(connection, self._project_id, claimed.trace_id)
         with self._database.write() as tx:
             derive.save(
                 tx,
@@ -334,7 +342,6 @@ class SqlStore:
                 self._project_id,
                 claimed,
                 analysis,
-                used,
                 self._thresholds,
             )
 

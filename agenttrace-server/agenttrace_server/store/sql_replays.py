@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     and_,
+    case,
     cast,
     delete,
     exists,
@@ -266,7 +267,8 @@ class SqlReplays:
         if trace_id is not None:
             query = query.where(c.trace_id == trace_id)
         with self._database.read() as connection:
-            row = connection.execute(query.order_by(c.created_at).limit(1)).first()
+            order = (c.created_at, _is_joined(c).desc())
+            row = connection.execute(query.order_by(*order).limit(1)).first()
         return None if row is None else read.checkpoint(row)
 
     def outlines(self, trace_id: str) -> list[Outline]:
@@ -292,7 +294,8 @@ class SqlReplays:
         if trace_id is not None:
             query = query.where(m.trace_id == trace_id)
         with self._database.read() as connection:
-            sent = connection.execute(query.order_by(m.sent_at.desc()).limit(1)).first()
+            order = (m.sent_at.desc(), _is_joined(m).desc())
+            sent = connection.execute(query.order_by(*order).limit(1)).first()
             if sent is None:
                 return None
             row = connection.execute(
@@ -457,3 +460,11 @@ def _only(targets: Iterable[Target], framework: str) -> str | None:
 def _text(value: Any) -> Any:
     """Return text as both databases can keep it."""
     return scrubbed(value).replace("\0", "\ufffd") if isinstance(value, str) else value
+
+
+def _is_joined(c: Any) -> ColumnElement[int]:
+    """1 for a row of a joined trace, which comes before the part that says the same."""
+    of_joined = exists().where(
+        TRACES.c.project_id == c.project_id, TRACES.c.trace_id == c.trace_id, TRACES.c.parts > 0
+    )
+    return case((of_joined, 1), else_=0)

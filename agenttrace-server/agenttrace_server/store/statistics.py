@@ -41,7 +41,7 @@ def stats(
     failures those that are shown.
     """
     c = TRACES.c
-    where: list[ColumnElement[bool]] = [c.project_id == project_id]
+    where: list[ColumnElement[bool]] = [c.project_id == project_id, c.part_of == ""]
     if since_ns is not None:
         where.append(c.start_time >= since_ns)
     if until_ns is not None:
