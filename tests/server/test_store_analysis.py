@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import pytest
 
+from agenttrace.accounting import used
 from agenttrace.errors import FailureNotFound
 from agenttrace.models import Agent, Checkpoint, FailureAnnotation, Message
 from agenttrace_server.store import Analysis, Claimed, Store, TraceQuery, derive
@@ -297,8 +298,10 @@ def test_a_review_of_nothing_says_so(store: Store) -> None:
 
 def test_tokens_are_those_of_leaves_however_deep_the_calls_above_them_are(store: Store) -> None:
     store.write([llm(1, None, 10, 5), span(2, 1, kind="other"), llm(3, 2, 10, 5, model="b")])
+    trace = store.trace(T)
+    assert trace is not None
 
-    store.save(claimed(store), Analysis())
+    store.save(claimed(store), Analysis(used=used(trace)))
 
     summary = store.summary(T)
     assert summary is not None

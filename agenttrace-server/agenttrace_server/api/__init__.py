@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends
 
 from agenttrace_server.access import authorised
 from agenttrace_server.api import (
+    accounting,
     agents,
     agreement,
     checkpoints,
@@ -13,6 +14,7 @@ from agenttrace_server.api import (
     export,
     failures,
     graph,
+    joins,
     live,
     login,
     messages,
@@ -32,6 +34,8 @@ router.include_router(login.router)
 router.include_router(live.router)
 for _module in (
     traces,
+    joins,
+    accounting,
     spans,
     agents,
     messages,

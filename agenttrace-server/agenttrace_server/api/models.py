@@ -47,7 +47,11 @@ class FieldError(Model):
 
 
 class TraceSummary(Model):
-    """One trace. `analysed` says whether what was derived covers every span that is stored."""
+    """One trace. `analysed` says whether what was derived covers every span that is stored.
+
+    `parts` says how many traces were joined to this one (0: it is as it was recorded), `part_of` of
+    which one it is a part.
+    """
 
     trace_id: str
     name: str
@@ -70,6 +74,17 @@ class TraceSummary(Model):
     replay_id: str | None
     analysed: bool
     version: int
+    parts: int
+    part_of: str | None
+
+
+class JoinedRows(Model):
+    """The rows where a joined trace's part begins, and why it was joined to another."""
+
+    trace_id: str
+    joined_to: str | None
+    reason: str | None
+    rows: list[int]
 
 
 class SpanSkeleton(Model):
@@ -77,7 +92,9 @@ class SpanSkeleton(Model):
 
     `parent` is the parent's row, -1 for a root, -2 where the parent never arrived. `start_us`
     counts microseconds from `start_time`. `name`, `kind`, `agent` and `model` index into the tables
-    of the plural name (-1: none). `status` is 0 unset, 1 ok, 2 error.
+    of the plural name (-1: none). `status` is 0 unset, 1 ok, 2 error. `missing` maps the span ids
+    of parents that never arrived to their children's rows; `joined` says where the parts of a
+    joined trace begin.
     """
 
     trace_id: str
@@ -96,6 +113,8 @@ class SpanSkeleton(Model):
     kinds: list[str]
     agents: list[str]
     models: list[str]
+    missing: dict[str, list[int]]
+    joined: list[JoinedRows]
 
 
 class SpanEvent(Model):

@@ -57,6 +57,9 @@ def list_traces(
     q: Annotated[Word, Query(description="Text in names, inputs, outputs or messages")] = None,
     since: Annotated[TimeNs | None, Query(description="Started at this time or later")] = None,
     until: Annotated[TimeNs | None, Query(description="Started before this time")] = None,
+    joined: Annotated[
+        bool, Query(description="Show fragments of one run as one; false: as they were recorded")
+    ] = True,
     sort: Annotated[Sort, Query(description="A leading - sorts downwards")] = "-start",
 ) -> Listing[TraceSummary]:
     """List traces that fulfil every given condition, newest first unless `sort` says otherwise."""
@@ -72,6 +75,7 @@ def list_traces(
             q=q or None,
             since_ns=since,
             until_ns=until,
+            joined=joined,
             sort=_key(sort),
             descending=sort.startswith("-"),
         )

@@ -208,7 +208,7 @@ class Joining:
                 rows.c.source_trace_id == joined_id,
             )
             for checkpoint_id in self._tx.execute(
-                select(rows.c.checkpoint_id.distinct()).where(*of_joined)
+                select(rows.c.checkpoint_id).distinct().where(*of_joined)
             ).scalars():
                 query = select(c.trace_id).where(
                     c.project_id == self._project_id,
