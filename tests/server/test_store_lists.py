@@ -2,6 +2,7 @@
 
 import pytest
 
+from agenttrace.accounting import used
 from agenttrace.models import Agent, FailureAnnotation, Message, Scope, SpanEvent
 from agenttrace_server.store import Analysis, Claimed, Store, TraceQuery
 from support.stored import SECOND, START_NS, llm, span, trace_id
@@ -16,8 +17,11 @@ def found(store: Store, **query: object) -> list[int]:
 
 def analysed(store: Store, trace: int, **found: object) -> None:
     summary = store.summary(trace_id(trace))
+    whole = store.trace(trace_id(trace))
     assert summary is not None
-    store.save(Claimed(trace_id(trace), summary.version), Analysis(**found))  # type: ignore[arg-type]
+    assert whole is not None
+    analysis = Analysis(**found, used=used(whole))  # type: ignore[arg-type]
+    store.save(Claimed(trace_id(trace), summary.version), analysis)
 
 
 def message(trace: int, number: int, content: str, **fields: object) -> Message:
