@@ -34,8 +34,17 @@ def shown(store: Store, **query: object) -> Page:
 def step(number: int, *, trace: int, about: str = "run-4711-of-the-shop") -> Span:
     """A span of a framework that names the step it is part of."""
     start = START_NS + number * SECOND
-    more = {"attributes": {"gen_ai.task.id": about}, "start_ns": start, "end_ns": start + SECOND}
-    return span(number, trace=trace, kind="llm", tokens_in=10, tokens_out=5, cost_usd=0.5, **more)
+    return span(
+        number,
+        trace=trace,
+        kind="llm",
+        tokens_in=10,
+        tokens_out=5,
+        cost_usd=0.5,
+        attributes={"gen_ai.task.id": about},
+        start_ns=start,
+        end_ns=start + SECOND,
+    )
 
 
 def parts_of(store: Store, trace: str) -> list[TracePart]:
@@ -85,7 +94,8 @@ def test_totals_are_over_all_parts_and_the_parts_stay_addressable(store: Store) 
     raw = shown(store, joined=False)
     trace = store.trace(joined.trace_id)
     part = store.summary(trace_id(1))
-    assert trace is not None and part is not None
+    assert trace is not None
+    assert part is not None
     assert (joined.span_count, joined.tokens_in, joined.cost_usd) == (2, 20, 1.0)
     assert joined.end_ns - joined.start_ns == 2 * SECOND
     assert items[0].trace_id == trace_id(3)

@@ -170,6 +170,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/traces/{trace_id}/parts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Parts
+         * @description Return the traces that this one is made of, or is a part of together with others.
+         */
+        get: operations["getParts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traces/{trace_id}/split": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Split Trace
+         * @description Undo a join, or take one part out of it. Later analyses do not join these traces again.
+         */
+        post: operations["splitTrace"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traces/{trace_id}/join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Join Traces
+         * @description Undo a split of a trace, or join it with others whatever they have in common.
+         */
+        post: operations["joinTraces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/traces/{trace_id}/accounting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Accounting
+         * @description Return which model calls were counted, as of the last analysis.
+         */
+        get: operations["getAccounting"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/traces/{trace_id}/spans": {
         parameters: {
             query?: never;
@@ -885,6 +965,27 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Accounting
+         * @description What the model calls of a trace took, each counted once.
+         *
+         *     `silent` of the `calls` did not say what they took. `root_said` is what the outermost roll-ups
+         *     add up to, null where there is none: it is compared with `leaves`, never added.
+         */
+        Accounting: {
+            /** Trace Id */
+            trace_id: string;
+            /** Calls */
+            calls: number;
+            /** Silent */
+            silent: number;
+            leaves: components["schemas"]["Usage"];
+            root_said: components["schemas"]["Usage"] | null;
+            /** Roll Ups */
+            roll_ups: components["schemas"]["RollUp"][];
+            /** Seen Twice */
+            seen_twice: components["schemas"]["SeenTwice"][];
+        };
         /**
          * Agent
          * @description A named participant of a trace, with what its own spans add up to.
@@ -1624,6 +1725,39 @@ export interface components {
             lease_seconds: number;
         };
         /**
+         * JoinRequest
+         * @description Which other traces to join with; none means: undo a split.
+         */
+        JoinRequest: {
+            /**
+             * Trace Ids
+             * @default []
+             */
+            trace_ids: string[];
+        };
+        /**
+         * Joined
+         * @description What the traces are shown as, null where nothing belongs with the given one.
+         */
+        Joined: {
+            /** Trace Id */
+            trace_id: string | null;
+        };
+        /**
+         * JoinedRows
+         * @description The rows where a joined trace's part begins, and why it was joined to another.
+         */
+        JoinedRows: {
+            /** Trace Id */
+            trace_id: string;
+            /** Joined To */
+            joined_to: string | null;
+            /** Reason */
+            reason: string | null;
+            /** Rows */
+            rows: number[];
+        };
+        /**
          * JudgeUse
          * @description What the judge's model was asked in the last 24 hours, and what it may cost in that time.
          *
@@ -2204,6 +2338,18 @@ export interface components {
             reviewer?: string | null;
         };
         /**
+         * RollUp
+         * @description What a span that is no model call said it took, and what the calls beneath it add up to.
+         */
+        RollUp: {
+            /** Span Id */
+            span_id: string;
+            /** Name */
+            name: string;
+            said: components["schemas"]["Usage"];
+            beneath: components["schemas"]["Usage"];
+        };
+        /**
          * Said
          * @description A message as a comparison shows it; `content` is left out where both sides say the same.
          */
@@ -2238,6 +2384,16 @@ export interface components {
             };
             /** Schema Url */
             schema_url: string;
+        };
+        /**
+         * SeenTwice
+         * @description A span that shows a model call again that is counted at the span `counted`.
+         */
+        SeenTwice: {
+            /** Span Id */
+            span_id: string;
+            /** Counted */
+            counted: string;
         };
         /**
          * ServiceStats
@@ -2378,7 +2534,9 @@ export interface components {
          *
          *     `parent` is the parent's row, -1 for a root, -2 where the parent never arrived. `start_us`
          *     counts microseconds from `start_time`. `name`, `kind`, `agent` and `model` index into the tables
-         *     of the plural name (-1: none). `status` is 0 unset, 1 ok, 2 error.
+         *     of the plural name (-1: none). `status` is 0 unset, 1 ok, 2 error. `missing` maps the span ids
+         *     of parents that never arrived to their children's rows; `joined` says where the parts of a
+         *     joined trace begin.
          */
         SpanSkeleton: {
             /** Trace Id */
@@ -2413,6 +2571,20 @@ export interface components {
             agents: string[];
             /** Models */
             models: string[];
+            /** Missing */
+            missing: {
+                [key: string]: number[];
+            };
+            /** Joined */
+            joined: components["schemas"]["JoinedRows"][];
+        };
+        /**
+         * Split
+         * @description The traces that a join was undone of: each stands alone now.
+         */
+        Split: {
+            /** Trace Ids */
+            trace_ids: string[];
         };
         /**
          * Stats
@@ -2586,8 +2758,46 @@ export interface components {
             live: number;
         };
         /**
+         * TracePart
+         * @description A trace as it was recorded, one of those that are shown as one.
+         *
+         *     It was joined because of `reason`, which it has in common with `joined_to`; the first part is
+         *     joined to none. `apart` says that a person took it out again.
+         */
+        TracePart: {
+            /** Trace Id */
+            trace_id: string;
+            /** Name */
+            name: string;
+            /** Joined To */
+            joined_to: string | null;
+            /** Reason */
+            reason: ("step" | "link" | "message" | "handoff" | "session" | "announced" | "by hand") | null;
+            /** Apart */
+            apart: boolean;
+            /** Start Time */
+            start_time: string;
+            /** Span Count */
+            span_count: number;
+        };
+        /**
+         * TraceParts
+         * @description The parts of a joined trace in start order; none of a trace that was never joined.
+         *
+         *     `trace_id` is what they are shown as, null while each stands alone.
+         */
+        TraceParts: {
+            /** Trace Id */
+            trace_id: string | null;
+            /** Items */
+            items: components["schemas"]["TracePart"][];
+        };
+        /**
          * TraceSummary
          * @description One trace. `analysed` says whether what was derived covers every span that is stored.
+         *
+         *     `parts` says how many traces were joined to this one (0: it is as it was recorded), `part_of` of
+         *     which one it is a part.
          */
         TraceSummary: {
             /** Trace Id */
@@ -2635,6 +2845,22 @@ export interface components {
             analysed: boolean;
             /** Version */
             version: number;
+            /** Parts */
+            parts: number;
+            /** Part Of */
+            part_of: string | null;
+        };
+        /**
+         * Usage
+         * @description Tokens, and US dollars where known.
+         */
+        Usage: {
+            /** Tokens In */
+            tokens_in: number;
+            /** Tokens Out */
+            tokens_out: number;
+            /** Cost Usd */
+            cost_usd: number | null;
         };
         /**
          * Variant
@@ -2988,6 +3214,8 @@ export interface operations {
                 since?: string | null;
                 /** @description Started before this time */
                 until?: string | null;
+                /** @description Show fragments of one run as one; false: as they were recorded */
+                joined?: boolean;
                 /** @description A leading - sorts downwards */
                 sort?: "start" | "duration" | "spans" | "messages" | "failures" | "tokens" | "cost" | "-start" | "-duration" | "-spans" | "-messages" | "-failures" | "-tokens" | "-cost";
             };
@@ -3200,6 +3428,282 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FailureList"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getParts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hex digits */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraceParts"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    splitTrace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hex digits */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Split"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    joinTraces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hex digits */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["JoinRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Joined"];
+                };
+            };
+            /** @description The API key is missing or wrong */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another origin's page, or a host name that is not this server's */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A parameter is not valid; `errors` says which and why */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The database is away; try again after `Retry-After` seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getAccounting: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hex digits */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accounting"];
                 };
             };
             /** @description The API key is missing or wrong */

@@ -5,6 +5,8 @@ import { decisiveFailure, edgeKey, gather, linksOf, NOTHING, selectionOf, target
 const skeleton: SpanSkeleton = {
   trace_id: 't', start_time: '2026-01-01T00:00:00Z', span_id: ['s1', 's2'], parent: [-1, 0], start_us: [0, 10], duration_us: [100, 5],
   name: [0, 0], kind: [0, 0], agent: [-1, 0], model: [-1, -1], status: [0, 0], tokens: [0, 0], names: ['run'], kinds: ['agent'], agents: ['planner'], models: [],
+  missing: {},
+  joined: [],
 }
 
 const message = (id: string, sender: string, recipient: string, span = 's2'): Message => ({

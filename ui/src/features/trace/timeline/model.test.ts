@@ -21,6 +21,8 @@ function skeleton(...spans: [number, number, number][]): SpanSkeleton {
     kinds: ['agent'],
     agents: ['planner'],
     models: [],
+  missing: {},
+  joined: [],
   }
 }
 
