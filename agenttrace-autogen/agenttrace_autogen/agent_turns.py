@@ -11,10 +11,11 @@ from opentelemetry.trace import Span
 
 from agenttrace import payload, semconv
 from agenttrace.models import USER, MessageType
-from agenttrace_autogen import checkpoints, watching
+from agenttrace.replay import PERSON
+from agenttrace_autogen import answers, checkpoints, requests, watching
 from agenttrace_autogen.conversation import text
 from agenttrace_autogen.patches import Patches
-from agenttrace_autogen.recording import Recorder, Scope, Turn, caller, current, nearest
+from agenttrace_autogen.recording import Call, Recorder, Scope, Turn, caller, current, nearest
 
 _DEFAULT_ROLES = frozenset(
     {
@@ -32,6 +33,8 @@ def install(patches: Patches, recorder: Recorder) -> None:
         return DirectTurn.begin(recorder, agent, messages_of(task))
 
     def begin_on_messages(agent: Any, messages: Any = (), *_: Any, **__: Any) -> DirectTurn | None:
+        if isinstance(agent, UserProxyAgent):
+            requests.hears(agent, messages)
         return DirectTurn.begin(recorder, agent, list(messages))
 
     coroutine, generator = watching.coroutine, watching.generator
@@ -48,7 +51,10 @@ def install(patches: Patches, recorder: Recorder) -> None:
     def begin_question(agent: Any, prompt: str, *_: Any) -> Question | None:
         return Question.begin(recorder, agent, prompt)
 
-    patches.cover(UserProxyAgent, {"_get_input": coroutine(recorder, begin_question)})
+    def asked(original: Any) -> Any:
+        return coroutine(recorder, begin_question)(answers.question(original))
+
+    patches.cover(UserProxyAgent, {"_get_input": asked})
 
 
 def open_turn(
@@ -191,8 +197,11 @@ class DirectTurn(watching.Step):
 class Question(watching.Step):
     """A user proxy waiting for what the user answers, in its turn."""
 
-    scope: Turn
-    owns = False
+    scope: Call
+
+    def __init__(self, recorder: Recorder, call: Call, turn: Turn) -> None:
+        super().__init__(recorder, call)
+        self._turn = turn
 
     @classmethod
     def begin(cls, recorder: Recorder, agent: Any, prompt: str) -> "Question | None":
@@ -208,22 +217,25 @@ class Question(watching.Step):
             type="question",
             caused_by=turn.received,
         )
-        return cls(recorder, turn)
+        span = recorder.span(PERSON, {semconv.AGENTTRACE_KIND: "other"})
+        payload.defer(span, semconv.AGENTTRACE_INPUT, prompt)
+        asks = requests.of_question(agent, prompt)
+        payload.called(span, asks, name=PERSON, agent=answers.who())
+        return cls(recorder, recorder.begin(Call(span, current(), name=PERSON)), turn)
 
     def result(self, value: Any) -> None:
         """Record the user's answer."""
+        payload.defer(self.scope.span, semconv.AGENTTRACE_OUTPUT, value)
+        payload.answered(self.scope.span, value)
         if isinstance(value, str):
-            self.scope.received = payload.message(
-                self.scope.span,
+            self._turn.received = payload.message(
+                self._turn.span,
                 sender=USER,
-                recipient=self.scope.agent,
+                recipient=self._turn.agent,
                 content=value,
                 type="answer",
-                caused_by=self.scope.received,
+                caused_by=self._turn.received,
             )
-
-    def ended(self, error: BaseException | None) -> None:
-        """The turn goes on."""
 
 
 def output(span: Span, answer: Any) -> None:

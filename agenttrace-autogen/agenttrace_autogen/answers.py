@@ -135,6 +135,21 @@ def code_execution(original: Original) -> Original:
     return execute_code_blocks
 
 
+def question(original: Original) -> Original:
+    """Wrap `_get_input` of a user proxy: in a replay only the record answers."""
+
+    async def get_input(agent: Any, prompt: str, *rest: Any, **options: Any) -> Any:
+        found = replay.current()
+        if found is None:
+            return await original(agent, prompt, *rest, **options)
+        answer = found.person(who(), requests.of_question(agent, prompt))
+        _note(found, answer)
+        _raise(answer)
+        return answer.output
+
+    return get_input
+
+
 def who() -> str:
     """The agent at work, as it is written on calls; empty where nobody is."""
     name = caller()

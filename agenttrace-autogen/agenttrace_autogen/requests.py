@@ -41,6 +41,20 @@ def of_code(blocks: Any) -> Any:
     ]
 
 
+def hears(proxy: Any, messages: Any) -> None:
+    """Keep what a user proxy is given: what its user reads before answering."""
+    proxy._agenttrace_heard = _listed(messages)
+
+
+def of_question(proxy: Any, prompt: str) -> Any:
+    """Return what a user proxy's user is asked, and has been told before that."""
+    heard = getattr(proxy, "_agenttrace_heard", ())
+    return {
+        "prompt": prompt,
+        "heard": [[one.source, one.to_text()] for one in heard if hasattr(one, "to_text")],
+    }
+
+
 def model_of(client: Any) -> str | None:
     """The name of the model a client asks for, where it or the client it wraps says it."""
     for holder in ("_create_args", "_raw_config"):

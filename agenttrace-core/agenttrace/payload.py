@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from opentelemetry.trace import Span
 
 from agenttrace import semconv
+from agenttrace.errors import AgentTraceError
 from agenttrace.identity import HASHED, cause_hash, input_hash, text_hash
 from agenttrace.models import MessageType
 from agenttrace.serialise import LIMIT, Lazy, cut, describe, snapshot, to_text
@@ -266,7 +267,8 @@ def _state(attributes: Mapping[str, Any], limit: int) -> dict[str, str]:
         if isinstance(state, Lazy):
             state = state.make()
     except Exception as error:  # noqa: BLE001 - a framework's serialiser can fail in any way
-        reason = f"Its state could not be serialised: {describe(error)}"
+        own = isinstance(error, AgentTraceError)
+        reason = str(error) if own else f"Its state could not be serialised: {describe(error)}"
         return {semconv.CHECKPOINT_STATE: "", semconv.CHECKPOINT_WHY_NOT: reason}
     text = to_text(state, limit)
     found = {semconv.CHECKPOINT_STATE: text}

@@ -44,6 +44,11 @@ __all__ = [
 CallKind = Literal["llm", "tool"]
 Tier = Literal["restored", "recorded", "live"]
 
+PERSON = "human_input"
+"""What a person is called in the record, whom an agent or a program asks something."""
+
+_INPUT_HASH = semconv.AGENTTRACE_INPUT_HASH
+
 Key: TypeAlias = tuple[str, str, str, str]
 """(kind, agent, name, input hash): what makes two calls the same."""
 
@@ -94,13 +99,12 @@ class Recording(msgspec.Struct, frozen=True, dict=True):
         """Return what can be answered of a trace's calls that began at or after `after_ns`.
 
         Only calls whose capture left an input hash count: of others nobody knows the whole input.
+        What is asked of people and of memories counts as a tool's call.
         """
-        calls = [s for s in trace.spans if s.kind in ("llm", "tool")]
+        calls = [s for s in trace.spans if s.kind in ("llm", "tool") or _INPUT_HASH in s.attributes]
         calls.sort(key=lambda span: (span.start_ns, span.span_id))
         later = [span for span in calls if span.start_ns >= after_ns]
-        answers = [
-            _answer(trace, s) for s in later if semconv.AGENTTRACE_INPUT_HASH in s.attributes
-        ]
+        answers = [_answer(trace, span) for span in later if _INPUT_HASH in span.attributes]
         return cls(tuple(answers), len(calls) - len(later), tuple(_inner(trace, after_ns)))
 
     def take(
@@ -165,7 +169,7 @@ def _answer(trace: Trace, span: Span) -> Answer:
         kind="llm" if span.kind == "llm" else "tool",
         agent=str(said.get(semconv.AGENTTRACE_CALL_AGENT, trace.agent_of(span) or "")),
         name=str(said.get(semconv.AGENTTRACE_CALL_NAME, span.model or span.tool or "")),
-        input_hash=str(said[semconv.AGENTTRACE_INPUT_HASH]),
+        input_hash=str(said[_INPUT_HASH]),
         output=output,
         span_id=span.span_id,
         cause=str(said.get(semconv.AGENTTRACE_CALL_CAUSE, "")),
@@ -250,6 +254,30 @@ class Replay:
         self._count("recorded")
         return answer
 
+    def person(self, agent: str, input: Any, cause: Any = None) -> Answer:
+        """Return what a person answered when `agent` asked them `input`.
+
+        Raises ReplayStopped where that is not in the record: nobody waits for a replay's questions.
+        """
+        self._go_on()
+        answer = self._recorded("tool", agent, PERSON, input, cause)
+        if answer is None or not answer.complete:
+            raise self.stop(ReplayStopped(self._why_unanswered(agent, answer)))
+        self._count("recorded")
+        return answer
+
+    def recalled(self, agent: str, name: str, input: Any, cause: Any = None) -> Answer | None:
+        """Return what the memory or knowledge `name` gave when `agent` asked it for `input`.
+
+        None where that is not in the record: then it gives nothing, as a replay reads no storage.
+        """
+        self._go_on()
+        answer = self._recorded("tool", agent, name, input, cause)
+        if answer is not None and not answer.complete:
+            answer = None
+        self._count("live" if answer is None else "recorded")
+        return answer
+
     def steering(self, agent: str, name: str, input: Any, cause: Any = None) -> Answer | None:
         """Like `tool`, for one that only says who goes on (a handoff): it may always run."""
         self._go_on()
@@ -307,6 +335,19 @@ class Replay:
             counts = dict(self._counts)
         if self._progress is not None:
             self._progress(counts)
+
+    def _why_unanswered(self, agent: str, answer: Answer | None) -> str:
+        who = agent or "The application"
+        if answer is not None:
+            reason = "the answer was shortened, redacted or never given"
+        elif self.recording.knows("tool", agent, PERSON):
+            reason = "in the record they were shown something else"
+        else:
+            reason = "in the record nobody was asked here"
+        return (
+            f"{who} asks a person, and a replay can ask nobody: {reason}. "
+            "Replay from a later checkpoint, or with an edit that leaves the question as it was"
+        )
 
     def _why_stopped(self, agent: str, name: str, answer: Answer | None) -> str:
         who = f" of {agent}" if agent else ""

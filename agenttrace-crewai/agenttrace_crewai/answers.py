@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
 from typing import Any, cast
 
 import msgspec
@@ -140,6 +141,15 @@ def tool_answered(scope: Open, shown: Any) -> None:
         return
     raw = scope.facts["raw"]
     payload.answered(scope.span, shown, lambda: None if raw == shown else _encoded("result", raw))
+
+
+def exact_result(value: Any) -> str | None:
+    """Return what was found or answered in a form that brings it back, None for text."""
+    if isinstance(value, str):
+        return None
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    return _encoded("result", value)
 
 
 def arguments_of(arguments: Any) -> Any:

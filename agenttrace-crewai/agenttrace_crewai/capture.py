@@ -43,12 +43,12 @@ class CrewAIInstrumentor:
         """Start capturing. A second call does nothing."""
         if self._undo:
             return
-        from crewai.core.providers.human_input import SyncHumanInputProvider
         from crewai.crew import Crew
         from crewai.events.event_bus import CrewAIEventsBus
         from crewai.events.event_context import SCOPE_STARTING_EVENTS, VALID_EVENT_PAIRS
         from crewai.flow.runtime import Flow
 
+        from agenttrace_crewai.consulting import Consulting
         from agenttrace_crewai.llm_calls import ModelCalls
         from agenttrace_crewai.tool_calls import ToolCalls
 
@@ -66,8 +66,7 @@ class CrewAIInstrumentor:
             watch = self._watch_cancel if name == "kickoff" else self._watch_cancel_async
             self._replace(cls, name, watch)
         ToolCalls(self.recording, self._complain).wrap_all(self._replace)
-        self._replace(SyncHumanInputProvider, "_prompt_input", self._watch_prompt)
-        self._replace(SyncHumanInputProvider, "_prompt_input_async", self._watch_prompt_async)
+        Consulting(self.recording, self._complain).wrap_all(self._replace)
 
     def uninstrument(self) -> None:
         """Leave CrewAI exactly as it was. Does nothing if not capturing."""
@@ -126,47 +125,6 @@ class CrewAIInstrumentor:
         if self.recording is not None:
             self.recording.abandon(runner)
 
-    def _watch_prompt(self, original: Callable[..., str]) -> Callable[..., str]:
-        @wraps(original)
-        def prompt_input(*args: Any, **kwargs: Any) -> str:
-            scope = self._asks_person()
-            answer = original(*args, **kwargs)
-            self._person_answers(scope, answer)
-            return answer
-
-        return prompt_input
-
-    def _watch_prompt_async(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(original)
-        async def prompt_input(*args: Any, **kwargs: Any) -> str:
-            scope = self._asks_person()
-            answer: str = await original(*args, **kwargs)
-            self._person_answers(scope, answer)
-            return answer
-
-        return prompt_input
-
-    def _asks_person(self) -> Open | None:
-        try:
-            from crewai.events.event_context import get_current_parent_id
-
-            scope = self.recording.get(get_current_parent_id()) if self.recording else None
-            if scope is not None:
-                turn = scope.nearest_agent()
-                shown = turn.facts.get("last_output") if turn else None
-                conversation.person_asked(scope, shown or "Feedback on the result?")
-        except Exception:  # noqa: BLE001 - recording never breaks the run
-            self._complain("recording a question to a person")
-            return None
-        return scope
-
-    def _person_answers(self, scope: Open | None, answer: str) -> None:
-        if scope is not None:
-            try:
-                conversation.person_answered(scope, answer)
-            except Exception:  # noqa: BLE001 - recording never breaks the run
-                self._complain("recording a person's answer")
-
     def _on_event(self, source: Any, event: Any) -> None:
         if self.recording is None:
             return
@@ -188,6 +146,13 @@ class CrewAIInstrumentor:
             if (call := current_call()) is not None:
                 call.facts["claimed"] = True
                 recording.alias(event.event_id, call)
+                return
+        if event.type == "memory_query_started":
+            from agenttrace_crewai.consultations import current_recall
+
+            if (look := current_recall()) is not None:
+                look.facts["claimed"] = True
+                recording.alias(event.event_id, look)
                 return
         if event.type in ("crew_kickoff_started", "flow_started", "lite_agent_execution_started"):
             self._models.wrap_all()
@@ -276,6 +241,8 @@ class CrewAIInstrumentor:
         scope = recording.get(event.parent_event_id)
         if scope is None:
             return
+        if event.type.startswith("human_feedback_") and scope.facts.get("asking"):
+            return  # whoever asks has said so
         if event.type in ("human_feedback_requested", "flow_input_requested"):
             shown = getattr(event, "output", None)
             asked = event.message if shown is None else f"{event.message}\n\n{shown}"

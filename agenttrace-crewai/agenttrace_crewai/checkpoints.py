@@ -142,6 +142,7 @@ def of_method(scope: Open, event: Any) -> None:
     said = [{"agent": one.agent, "content": one.content} for one in flow.facts.get("said", ())]
     state = event.state
     dump = getattr(state, "model_dump", None)
+    judged = list(getattr(flow.source, "human_feedback_history", None) or ())
 
     def build() -> str:
         kept = dump(mode="json") if dump else state
@@ -153,6 +154,7 @@ def of_method(scope: Open, event: Any) -> None:
                 "method": event.method_name,
                 "done": finished,
                 "said": said,
+                "feedback": values.encoded(judged),
             },
             default=str,
         )

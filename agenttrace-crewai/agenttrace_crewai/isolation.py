@@ -4,6 +4,7 @@ CrewAI finds its storage by an environment variable, which is the process's; so 
 process share one folder of their own. What writes elsewhere does nothing while a replay runs it.
 """
 
+import inspect
 import os
 import tempfile
 import threading
@@ -31,9 +32,11 @@ _WRITES: tuple[tuple[str, str, str, Any], ...] = (
     ("crewai.memory.unified_memory", "Memory", "update", None),
     ("crewai.memory.unified_memory", "Memory", "reset", None),
     ("crewai.memory.unified_memory", "Memory", "reset_all", None),
-    ("crewai.memory.unified_memory", "Memory", "recall", []),
     ("crewai.knowledge.knowledge", "Knowledge", "add_sources", None),
+    ("crewai.knowledge.knowledge", "Knowledge", "aadd_sources", None),
     ("crewai.knowledge.knowledge", "Knowledge", "reset", None),
+    ("crewai.knowledge.knowledge", "Knowledge", "areset", None),
+    ("crewai.flow.runtime", "Flow", "_checkpoint_state_for_ask", None),
     ("crewai.flow.persistence.decorators", "PersistenceDecorator", "persist_state", None),
 )
 
@@ -86,7 +89,9 @@ def _restorer(name: str, value: str | None) -> Callable[[], None]:
 
 
 def _replace(owner: Any, method: str, gives: Any) -> None:
-    original = vars(owner)[method]
+    original = vars(owner).get(method)
+    if original is None:
+        return  # nor does a CrewAI that has no such way to write
     function = original.__func__ if isinstance(original, classmethod) else original
 
     @wraps(function)
@@ -95,5 +100,13 @@ def _replace(owner: Any, method: str, gives: Any) -> None:
             return function(*args, **kwargs)
         return gives
 
+    @wraps(function)
+    async def instead_later(*args: Any, **kwargs: Any) -> Any:
+        return await function(*args, **kwargs) if replay.current() is None else gives
+
+    if inspect.iscoroutinefunction(function):
+        setattr(owner, method, instead_later)
+        _undo.append(lambda: setattr(owner, method, original))
+        return
     setattr(owner, method, classmethod(instead) if isinstance(original, classmethod) else instead)
     _undo.append(lambda: setattr(owner, method, original))

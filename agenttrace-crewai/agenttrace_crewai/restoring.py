@@ -131,6 +131,9 @@ def flow(made: Any, state: Any) -> Run:
             f"Flow {type(made).__name__} does not take the recorded state: {error}. "
             "Has the application changed since, or does an edit not fit?"
         ) from error
+    if judged := values.decoded(state.get("feedback", []), home):
+        made.human_feedback_history, made.last_human_feedback = judged, judged[-1]
+    made.stream = False
     left: dict[str, deque[Any]] = defaultdict(deque)
     for name, result in done:
         left[name].append(result)

@@ -13,6 +13,7 @@ from agenttrace_autogen.executor import execute
 from support.autogen_apps import says
 from support.autogen_replays import (
     APPLICATIONS,
+    approval,
     assistant,
     counted,
     delegating,
@@ -229,6 +230,17 @@ async def test_a_stopped_team_says_so_instead_of_waiting_for_ever(run) -> None:
 
     assert counted["price"] == 0
     assert INSTRUMENTOR.sizes() == {}
+
+
+async def test_a_person_who_is_shown_something_else_is_not_asked_and_the_replay_stops(run) -> None:
+    trace = await ran(run, approval, "tea")
+    start = checkpoint(trace, "before person")
+
+    edit = edits(**{"messages__-1": "something else"})
+    with pytest.raises(ReplayStopped, match=r"person asks a person, .* shown something else"):
+        await execute(approval, start, edit, replay_of(trace, start, live_tools="all"))
+
+    assert counted["person"] == 0
 
 
 async def test_live_runs_every_model_again_and_no_tool(run) -> None:

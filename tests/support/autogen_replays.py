@@ -7,7 +7,12 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
-from autogen_agentchat.agents import AssistantAgent, CodeExecutorAgent, SocietyOfMindAgent
+from autogen_agentchat.agents import (
+    AssistantAgent,
+    CodeExecutorAgent,
+    SocietyOfMindAgent,
+    UserProxyAgent,
+)
 from autogen_agentchat.conditions import MaxMessageTermination
 from autogen_agentchat.teams import (
     DiGraphBuilder,
@@ -276,6 +281,22 @@ def programmers() -> RoundRobinGroupChat:
     )
 
 
+def approval() -> RoundRobinGroupChat:
+    """A writer, and a person who wants a second version before approving."""
+
+    def answer(prompt: str) -> str:
+        counted["person"] += 1
+        return "shorter, please" if counted["person"] == 1 else "APPROVE"
+
+    def write(heard: Heard) -> str:
+        return f"v{sum('shorter' in text for text in heard) + 1} of {heard[0]}"
+
+    person = UserProxyAgent("person", input_func=answer)
+    return RoundRobinGroupChat(
+        [reader("writer", write), person], termination_condition=says("APPR")
+    )
+
+
 APPLICATIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "reflection": (reflection, "tea"),
     "streaming": (streaming, "go"),
@@ -288,5 +309,6 @@ APPLICATIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "assistant": (assistant, "a trip to Rome"),
     "delegating": (delegating, "go"),
     "programmers": (programmers, "go"),
+    "approval": (approval, "tea"),
 }
 """Each application, and the task that is given to it."""
