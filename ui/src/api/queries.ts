@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'react'
 import { ApiError, client, serverRoot, unwrap } from './client'
 import type { Change, LiveState } from './live'
 import { follow } from './live'
-import type { Agent, Failure, Graph, Message, Review, SpanSkeleton, Stats, TraceListing, TraceQuery, TraceSummary } from './types'
+import type { Accounting, Agent, Failure, Graph, Message, Review, SpanSkeleton, Stats, TraceListing, TraceParts, TraceQuery, TraceSummary } from './types'
 
 export { ApiError, serverRoot }
 export type { Change, LiveState }
@@ -191,6 +191,48 @@ export function useClassify(traceId: string) {
   return useMutation({
     mutationFn: () => unwrap(client.POST('/api/traces/{trace_id}/classify', { params: path(traceId) })),
     onSuccess: () => queries.invalidateQueries({ queryKey: ['trace', traceId] }),
+  })
+}
+
+/** The traces that a joined one is made of, or that it was taken out of. */
+export function useParts(traceId: string) {
+  return useQuery({
+    queryKey: ['trace', traceId, 'parts'],
+    queryFn: ({ signal }): Promise<TraceParts> => unwrap(client.GET('/api/traces/{trace_id}/parts', { params: path(traceId), signal })),
+  })
+}
+
+/** Which model calls were counted, of a version of the trace. */
+export function useAccounting(traceId: string, version: number) {
+  return useQuery({
+    queryKey: ['trace', traceId, 'accounting', version],
+    queryFn: ({ signal }): Promise<Accounting> => unwrap(client.GET('/api/traces/{trace_id}/accounting', { params: path(traceId), signal })),
+  })
+}
+
+/** Undo a join. */
+export function useSplit(traceId: string) {
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: () => unwrap(client.POST('/api/traces/{trace_id}/split', { params: path(traceId) })),
+    onSuccess: ({ trace_ids: alone }) => {
+      for (const id of alone) queries.removeQueries({ queryKey: ['trace', id] })
+      void queries.invalidateQueries({ queryKey: ['traces'] })
+      void queries.invalidateQueries({ queryKey: ['stats'] })
+    },
+  })
+}
+
+/** Undo a split. */
+export function useJoin(traceId: string) {
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: () => unwrap(client.POST('/api/traces/{trace_id}/join', { params: path(traceId) })),
+    onSuccess: () => {
+      queries.removeQueries({ queryKey: ['trace', traceId] })
+      void queries.invalidateQueries({ queryKey: ['traces'] })
+      void queries.invalidateQueries({ queryKey: ['stats'] })
+    },
   })
 }
 

@@ -4,6 +4,8 @@ import type { components, operations } from './schema'
 type Schemas = components['schemas']
 
 export type TraceSummary = Schemas['TraceSummary']
+export type TraceParts = Schemas['TraceParts']
+export type Accounting = Schemas['Accounting']
 export type SpanSkeleton = Schemas['SpanSkeleton']
 export type Span = Schemas['Span']
 export type SpanEvent = Schemas['SpanEvent']

@@ -14,8 +14,10 @@ import { StatusBadge } from '@/shared/ui/status'
 import { toast } from '@/shared/ui/toast'
 import { useTraceView } from './context'
 import { codeOf, nameOf } from '@/shared/failureNames'
+import { JoinAgain, JoinedMark } from './Joined'
 import type { TraceData } from './model'
 import { decisiveFailure, NOTHING, targetOf } from './model'
+import { Tokens } from './Reckoning'
 
 export function Header({ data, live }: { data: TraceData; live: boolean }) {
   const { summary } = data
@@ -40,6 +42,7 @@ export function Header({ data, live }: { data: TraceData; live: boolean }) {
             {f}
           </Badge>
         ))}
+        <JoinedMark summary={summary} />
         {summary.replay_of && (
           <Link to={summary.replay_id ? `/replays/${summary.replay_id}` : `/traces/${summary.replay_of}`}>
             <Badge tone="accent">Replay of {summary.replay_of.slice(0, 8)}</Badge>
@@ -65,7 +68,7 @@ export function Header({ data, live }: { data: TraceData; live: boolean }) {
               </>
             }
           />
-          <Figure name="Tokens" value={<span title={`${summary.tokens_in.toLocaleString()} in, ${summary.tokens_out.toLocaleString()} out, counted once on model calls`}>{count(summary.tokens_in + summary.tokens_out)}</span>} />
+          <Figure name="Tokens" value={<Tokens summary={summary} />} />
           {summary.cost_usd !== null && <Figure name="Cost" value={cost(summary.cost_usd)} />}
           <Figure
             roomy
@@ -173,6 +176,7 @@ function Actions({ data }: { data: TraceData }) {
             >
               <RefreshCw aria-hidden className="size-3.5 text-muted" /> Analyse again
             </button>
+            <JoinAgain traceId={id} className={item} close={close} />
             <button type="button" className={`${item} text-danger`} onClick={() => { close(); setAsking(true) }}>
               <Trash2 aria-hidden className="size-3.5" /> Delete
             </button>

@@ -3,7 +3,7 @@ import type { ReactNode } from 'react'
 import { useEffect, useId, useRef, useState } from 'react'
 import { Button } from './basics'
 
-export function Popover({ label, trigger, children }: { label: string; trigger: ReactNode; children: (close: () => void) => ReactNode }) {
+export function Popover({ label, trigger, align = 'right', children }: { label: string; trigger: ReactNode; align?: 'left' | 'right'; children: (close: () => void) => ReactNode }) {
   const [open, setOpen] = useState(false)
   const box = useRef<HTMLDivElement>(null)
   const id = useId()
@@ -36,7 +36,7 @@ export function Popover({ label, trigger, children }: { label: string; trigger: 
         {trigger}
       </Button>
       {open && (
-        <div id={id} role="group" aria-label={label} className="absolute top-8 right-0 z-30 rounded-lg border border-line-strong bg-panel shadow-float">
+        <div id={id} role="group" aria-label={label} className={`absolute top-8 z-30 rounded-lg border border-line-strong bg-panel shadow-float ${align === 'left' ? 'left-0' : 'right-0'}`}>
           {children(() => { setOpen(false) })}
         </div>
       )}
