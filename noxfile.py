@@ -111,6 +111,15 @@ def docs(session: nox.Session) -> None:
     session.run("python", "docs/make_reference.py")
 
 
+@nox.session
+def screenshots(session: nox.Session) -> None:
+    """Take the pictures in docs/images anew, from the demo."""
+    _sync(session, "--all-groups", "--all-extras")
+    _system_packages(session)
+    _built_ui(session)
+    session.run("python", "docs/screenshots.py", env=_offline(session))
+
+
 @nox.session(venv_backend="none")
 def build(session: nox.Session) -> None:
     """A wheel and an sdist of each package in dist/, the server's with the UI in it."""

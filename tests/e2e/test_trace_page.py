@@ -270,6 +270,7 @@ def test_a_phone_can_read_it(page: Page, server: RunningServer, team: str) -> No
     page.get_by_role("button", name=re.compile("^critic to supervisor, answer")).click()
 
     expect(details(page).get_by_text("Do not publish before it is checked.")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= 390
 

@@ -28,12 +28,13 @@ export function Header({ data, live }: { data: TraceData; live: boolean }) {
   ])
   return (
     <header className="shrink-0 px-5 pt-3 pb-2">
-      <div className="flex min-w-0 items-center gap-2">
+      <div className="flex min-w-0 flex-wrap items-center gap-x-2 gap-y-1 sm:flex-nowrap">
         <Link to="/traces" className="shrink-0 text-muted hover:text-text">
           Traces
         </Link>
         <ChevronRight aria-hidden className="size-3.5 shrink-0 text-faint" />
-        <h1 className="min-w-0 truncate text-base font-semibold" title={summary.name}>
+        {/* On a phone the name has a line of its own: beside the buttons nothing would be left of it. */}
+        <h1 className="order-last w-full min-w-0 truncate text-base font-semibold sm:order-none sm:w-auto" title={summary.name}>
           {summary.name || '(no name)'}
         </h1>
         <StatusBadge status={summary.status} />
@@ -52,7 +53,8 @@ export function Header({ data, live }: { data: TraceData; live: boolean }) {
         <Actions data={data} />
       </div>
       <div className="mt-1.5 flex flex-wrap items-center gap-x-6 gap-y-1.5">
-        <div role="group" aria-label="Outcome" className="max-w-full min-w-0">
+        {/* A row of its own, always as high: what is read below must not move when the outcome is known. */}
+        <div role="group" aria-label="Outcome" className="flex h-7 w-full min-w-0 items-center">
           <Verdict data={data} />
         </div>
         <dl className="tabular flex flex-wrap items-baseline gap-x-5 gap-y-1 text-xs">
