@@ -81,14 +81,14 @@ class AutoGenInstrumentor:
         model_calls.install(patches, recorder)
         tool_calls.install(patches, recorder)
         if find_spec("autogen_agentchat") is not None:
-            from autogen_agentchat.agents import AssistantAgent
+            from autogen_agentchat.agents import AssistantAgent, CodeExecutorAgent
 
             from agenttrace_autogen import agent_turns, teams
 
             self._teams = teams
             agent_turns.install(patches, recorder)
             teams.install(patches, recorder)
-            tool_calls.install_for_agents(patches, recorder, AssistantAgent)
+            tool_calls.install_for_agents(patches, recorder, AssistantAgent, CodeExecutorAgent)
         framework_spans.install(patches)
 
         patches.replace(BaseAgent, "on_message", watching.coroutine(recorder, self._begin_message))

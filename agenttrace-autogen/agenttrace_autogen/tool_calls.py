@@ -53,8 +53,20 @@ def install(patches: Patches, recorder: Recorder) -> None:
     )
 
 
-def install_for_agents(patches: Patches, recorder: Recorder, assistant: type) -> None:
-    """Watch the tool calls of an `AssistantAgent`, those of tools it does not have as well."""
+def install_for_agents(patches: Patches, recorder: Recorder, assistant: type, coder: type) -> None:
+    """Watch the tool calls of an `AssistantAgent`, those of tools it does not have as well.
+
+    And those of a `CodeExecutorAgent`, with the approval it may have to ask a person for.
+    """
+
+    def by_coder(_: Any, code_blocks: Any = (), *__: Any, **___: Any) -> Any:
+        given = requests.of_code(code_blocks)
+        return ToolCall.begin(recorder, WORKBENCH, requests.EXECUTE_CODE, given, None)
+
+    def executes(original: Any) -> Any:
+        return watching.coroutine(recorder, by_coder)(answers.code_execution(original))
+
+    patches.cover(coder, {"execute_code_block": executes})
 
     def by_agent(tool_call: Any, **_: Any) -> Any:
         return ToolCall.begin(recorder, AGENT, tool_call.name, tool_call.arguments, tool_call.id)

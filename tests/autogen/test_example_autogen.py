@@ -7,8 +7,11 @@ from types import ModuleType
 
 import pytest
 
+from agenttrace.messages import find_checkpoints
 from agenttrace_autogen.capture import INSTRUMENTOR
+from agenttrace_autogen.executor import execute
 from support.recorded import orphans, recorded, said
+from support.replays import after, hashes, replay_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "research_team_autogen.py"
 
@@ -87,3 +90,17 @@ def test_an_endpoint_is_spoken_to_as_openai_is(example, monkeypatch) -> None:
         {"role": "user", "content": "user: u"},
     ]
     assert (result.content[0].name, result.usage.prompt_tokens) == ("assign_to_writer", 7)
+
+
+async def test_it_repeats_itself_from_every_checkpoint(example) -> None:
+    with recorded(INSTRUMENTOR) as run:
+        await example.scripted_team().run(task=example.QUESTION)
+        trace = run.trace
+        starts = [found for found in find_checkpoints(trace) if found.resumable]
+        assert len(starts) >= 8
+        for start in starts:
+            run.clear()
+            replay = replay_of(trace, start)
+            await execute(example.scripted_team, start, [], replay)
+            assert hashes(run.trace.messages) == hashes(after(trace, start)), start.label
+            assert replay.counts["live"] == 0, start.label

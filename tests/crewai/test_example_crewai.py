@@ -3,9 +3,12 @@
 import importlib.util
 from pathlib import Path
 
+from agenttrace.messages import find_checkpoints
 from agenttrace_crewai.capture import INSTRUMENTOR
+from agenttrace_crewai.executor import execute
 from support import crewai_apps  # noqa: F401 - keeps CrewAI from phoning home
 from support.recorded import recorded
+from support.replays import after, hashes, replay_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "research_team_crewai.py"
 
@@ -42,3 +45,18 @@ def test_the_objection_is_ignored_and_the_work_repeated(capsys) -> None:
     assert told[0] == told[1]
     assert trace.messages[6].content.startswith("I object: the audited accounts show 8.2 %")
     assert "18.0 %" in capsys.readouterr().out
+
+
+def test_it_repeats_itself_from_every_checkpoint() -> None:
+    made = example()
+    with recorded(INSTRUMENTOR) as run:
+        made.scripted_crew().kickoff()
+        trace = run.trace
+        starts = [found for found in find_checkpoints(trace) if found.resumable]
+        assert starts
+        for start in starts:
+            run.clear()
+            replay = replay_of(trace, start)
+            execute(made.scripted_crew, start, [], replay)
+            assert hashes(run.trace.messages) == hashes(after(trace, start)), start.label
+            assert replay.counts["live"] == 0, start.label

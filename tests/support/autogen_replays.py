@@ -273,6 +273,7 @@ def programmers() -> RoundRobinGroupChat:
     async def approve(_: Any) -> Any:
         from autogen_agentchat.agents import ApprovalResponse
 
+        counted["approval"] += 1
         return ApprovalResponse(approved=True, reason="test")
 
     runner = CodeExecutorAgent("runner", Interpreter(), approval_func=approve)
