@@ -172,6 +172,34 @@ def test_a_transcript_can_be_that_of_one_agent(
     expect(page.get_by_role("article", name="supervisor to writer")).to_have_count(0)
 
 
+def test_a_transcript_says_what_an_agent_knew_at_a_moment(
+    page: Page, server: RunningServer, team: str
+) -> None:
+    asked = next(
+        m
+        for m in server.get(f"/api/traces/{team}/messages")["items"]
+        if m["sender"] == "supervisor" and m["recipient"] == "writer"
+    )
+    page.goto(f"{server.url}/traces/{team}?view=transcript&message={asked['message_id']}")
+
+    page.get_by_role("combobox", name="Whose transcript").select_option("critic")
+
+    expect(page.get_by_text("not known yet at the selected moment")).to_be_visible()
+    expect(page.get_by_text(re.compile("^critic knew [0-9]+ entr"))).to_be_visible()
+
+
+def test_the_graph_goes_back_in_time(page: Page, server: RunningServer, team: str) -> None:
+    page.goto(f"{server.url}/traces/{team}?view=graph")
+    slider = page.get_by_role("slider", name="Show messages up to this moment")
+
+    slider.press("Home")
+
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(", 1 messages?$"))
+    page.get_by_role("button", name="Layout in layers").click()
+    expect(page.get_by_role("button", name=re.compile("^Agent critic"))).to_be_visible()
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(", 1 messages?$"))
+
+
 def test_the_timeline_folds_and_has_a_table_twin(
     page: Page, server: RunningServer, team: str
 ) -> None:
@@ -245,15 +273,15 @@ def test_a_trace_that_was_not_there_is_shown_when_it_arrives(
 
 
 def test_many_agents_and_many_spans_are_shown(page: Page, server: RunningServer) -> None:
-    crowd, long = wide_team(60), long_run(5000)
+    crowd, long = wide_team(200), long_run(5000)
     for run in (crowd, long):
         server.post(run.otlp())
         server.wait_analysed(run.trace_id)
 
     page.goto(f"{server.url}/traces/{crowd.trace_id}?view=graph")
-    expect(page.get_by_role("button", name=re.compile("^60 agents worker-#"))).to_be_visible()
-    page.get_by_role("searchbox", name="Find an agent").fill("worker-042")
-    expect(page.get_by_role("button", name=re.compile("^Agent worker-042"))).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^200 agents worker-#"))).to_be_visible()
+    page.get_by_role("searchbox", name="Find an agent").fill("worker-142")
+    expect(page.get_by_role("button", name=re.compile("^Agent worker-142"))).to_be_visible()
 
     page.goto(f"{server.url}/traces/{long.trace_id}?view=timeline")
     tree = page.get_by_role("tree", name="Spans")

@@ -18,3 +18,9 @@ test('all time ends with what happened last, if that is long ago', () => {
 
   expect(filled.map((b) => b.point !== null)).toEqual([true, false, true])
 })
+
+test('a single bucket gets empty ones before it', () => {
+  const filled = fillBuckets([at(9)], 60, null, 9 * 60_000, 4)
+
+  expect(filled.map((b) => b.point !== null)).toEqual([false, false, false, true])
+})

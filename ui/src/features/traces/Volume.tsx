@@ -1,36 +1,50 @@
-/** How many traces came in, and how many failed, over the time that is shown. */
+/** Over the time that is shown: how many traces came in, how many failed, and what they cost. */
 import { useStats } from '@/api/queries'
 import { fillBuckets } from '@/shared/buckets'
 import { cost, count } from '@/shared/format'
+import type { Bar } from '@/shared/ui/Bars'
 import { Bars } from '@/shared/ui/Bars'
+
+/** A chart has at least so many bars: a few traces are no block. */
+const LEAST = 24
 
 export function Volume({ since, when }: { since: string | null | undefined; when: boolean }) {
   const stats = useStats(since ?? undefined, undefined, when)
   const data = stats.data
   if (!data?.traces) return null
-  const bars = fillBuckets(data.over_time, data.bucket_seconds, since ? Date.parse(since) : null, stats.dataUpdatedAt).map(({ startMs, point }) => {
-    const bad = Math.max(point?.errors ?? 0, 0)
-    return { label: new Date(startMs).toLocaleString(), values: [bad, (point?.traces ?? 0) - bad] }
-  })
+  const buckets = fillBuckets(data.over_time, data.bucket_seconds, since ? Date.parse(since) : null, stats.dataUpdatedAt, LEAST)
+  type Point = (typeof data.over_time)[number]
+  const over = (values: (point: Point) => number[], none: number[]): Bar[] =>
+    buckets.map(({ startMs, point }) => ({ label: new Date(startMs).toLocaleString(), values: point ? values(point) : none }))
+  const priced = data.cost_usd !== null
   return (
-    <div className="ml-auto hidden min-w-0 flex-1 items-end justify-end gap-6 lg:flex">
-      <div className="w-full max-w-96">
-        <Bars title="Traces over time" bars={bars} colours={['var(--danger)', 'var(--accent-strong)']} names={['with an error', 'without']} height={40} />
-      </div>
-      <dl className="tabular grid shrink-0 grid-cols-[auto_auto] gap-x-3 text-xs">
-        <Figure name="With errors" value={`${String(Math.round((100 * data.errors) / data.traces))} %`} />
-        <Figure name="Failures found" value={count(data.failures)} />
-        {data.cost_usd === null ? <Figure name="Tokens" value={count(data.tokens_in + data.tokens_out)} /> : <Figure name="Cost" value={cost(data.cost_usd)} />}
-      </dl>
+    <div className="ml-auto hidden min-w-0 justify-end gap-6 lg:flex">
+      <Spark
+        name="With errors"
+        figure={`${String(Math.round((100 * data.errors) / data.traces))} %`}
+        title="Traces over time"
+        bars={over((p) => [p.errors, p.traces - p.errors], [0, 0])}
+        colours={['var(--danger)', 'var(--accent-strong)']}
+        names={['with an error', 'without']}
+      />
+      <Spark name="Failures" figure={count(data.failures)} title="Failures over time" bars={over((p) => [p.failures], [0])} colours={['var(--warn)']} names={['failures']} />
+      {priced ? (
+        <Spark name="Cost" figure={cost(data.cost_usd ?? 0)} title="Cost over time" bars={over((p) => [p.cost_usd ?? 0], [0])} colours={['var(--agent-2)']} names={['']} format={cost} />
+      ) : (
+        <Spark name="Tokens" figure={count(data.tokens_in + data.tokens_out)} title="Tokens over time" bars={over((p) => [p.tokens], [0])} colours={['var(--agent-2)']} names={['tokens']} format={count} />
+      )}
     </div>
   )
 }
 
-function Figure({ name, value }: { name: string; value: string }) {
+function Spark({ name, figure, ...chart }: { name: string; figure: string; title: string; bars: readonly Bar[]; colours: readonly string[]; names: readonly string[]; format?: (value: number) => string }) {
   return (
-    <>
-      <dt className="leading-[15px] text-muted">{name}</dt>
-      <dd className="text-right leading-[15px] font-medium">{value}</dd>
-    </>
+    <dl className="tabular w-40 min-w-0 text-xs">
+      <dt className="float-left leading-4 text-muted">{name}</dt>
+      <dd className="text-right leading-4 font-medium">{figure}</dd>
+      <dd className="clear-both pt-1">
+        <Bars height={26} {...chart} />
+      </dd>
+    </dl>
   )
 }
