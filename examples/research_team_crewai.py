@@ -2,7 +2,9 @@
 
 A supervisor manages a researcher, an analyst, a critic and a writer. The critic finds that the
 audited accounts contradict the press release; the supervisor ignores it, has the same work done
-again, and publishes a claim that nobody verified.
+again, and publishes a claim that nobody verified. It reads its conversation, so a change in a
+replay changes the outcome: let the task say that an objection is a rejection, and the supervisor
+sends the researcher to the audited accounts.
 
     agenttrace run examples/research_team_crewai.py
     agenttrace run examples/research_team_crewai.py --llm http://127.0.0.1:11434/v1 --model NAME
@@ -93,6 +95,9 @@ class ScriptedModel(BaseLLM):
         )
         return answer
 
+    def get_input_tokens_count(self, messages: Any, *args: Any, **kwargs: Any) -> int:
+        return len(str(messages)) // 4
+
     async def acall(self, messages: Any, *args: Any, **kwargs: Any) -> str:
         return self.call(messages)
 
@@ -108,24 +113,28 @@ def _say(answer: str) -> str:
     return f"Thought: I now know the final answer\nFinal Answer: {answer}"
 
 
-def _supervise(_: str, reports: list[str]) -> str:
+def _supervise(task: str, reports: list[str]) -> str:
+    strict = "an objection is a rejection" in task
+    rejections = ("REJECTED", "I object") if strict else ("REJECTED",)
     growth = next((r for r in reversed(reports) if "grew" in r), "")
+    compared = next((r for r in reversed(reports) if "percentage points" in r), "")
     checked = [r for r in reports if r.startswith(("I object", "CONFIRMED", "REJECTED"))]
     last = reports[-1] if reports else ""
     if last.startswith(("Yes. ", "No. ")):
         return _say(last)
+    if last.startswith(rejections):
+        ordered = "Take Northwind Robotics' growth in 2024 from the audited accounts."
+        return _delegate("Researcher", ordered, "The critic rejected the figure.")
     if not reports or last.startswith("I object"):
         # The failure: an objection that does not say REJECTED is taken for an unfinished answer.
         return _delegate("Researcher", "Find Northwind Robotics' revenue growth in 2024.", "")
-    if last.startswith("REJECTED"):
-        task = "Take Northwind Robotics' growth in 2024 from the audited accounts."
-        return _delegate("Researcher", task, "The critic rejected the figure.")
-    if "grew" in last and "percentage points" not in last:
+    if last == growth:
         return _delegate("Analyst", "Compare the growth with the industry average.", growth)
-    if "percentage points" in last and (not checked or checked[-1].startswith("REJECTED")):
+    if last == compared and (not checked or checked[-1].startswith(rejections)):
         return _delegate("Critic", "Check the growth figure against the audited accounts.", growth)
-    known = f"{growth} {last}"
-    return _delegate("Writer", "Write the final answer with figure and source.", known)
+    return _delegate(
+        "Writer", "Write the final answer with figure and source.", f"{growth} {compared}"
+    )
 
 
 def _delegate(coworker: str, task: str, context: str) -> str:

@@ -1,6 +1,7 @@
 """`agenttrace demo` and `agenttrace run`, as a newcomer runs them."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -48,24 +49,35 @@ def test_the_demo_uses_the_agenttrace_that_runs(home: Home) -> None:
     assert [trace["trace_id"] for trace in listed["items"]] == [done.json["trace_id"]]
 
 
-def test_the_demo_serves_until_ctrl_c(home: Home) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "agenttrace_server", "demo"],
-        env=home.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def test_the_demo_goes_back_and_mends_its_run_then_serves_until_ctrl_c(home: Home) -> None:
+    said = home.folder / "said"
+    with said.open("w") as stdout:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "agenttrace_server", "demo"],
+            env=home.environment(),
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     demo = Serving(process)
 
     try:
         demo.wait_for("Serving until Ctrl-C")
-        demo.wait_for(r"demo can replay: research-team \(langgraph\)")
         page = get(f"{home.url}/api/traces")
+        [replay] = get(f"{home.url}/api/replays")["items"]
     finally:
         code = demo.stop()
 
-    assert page["total"] == 1
+    mended, failed = page["items"]
+    assert (replay["source_trace_id"], replay["trace_id"]) == (
+        failed["trace_id"],
+        mended["trace_id"],
+    )
+    assert (failed["failure_count"], mended["failure_count"]) == (3, 0)
+    assert re.search(r"Answer was +Yes\. .*18\.0 %", said.read_text())
+    assert re.search(r"Answer is +No\. .*8\.2 %", said.read_text())
+    assert re.search(r"Failures +3 gone, 0 new", said.read_text())
+    assert f"{home.url}/replays/{replay['replay_id']}" in said.read_text()
     assert code == 0
     assert "Traceback" not in demo.said
     assert not answers(home.port)

@@ -167,22 +167,27 @@ def test_failures_that_came_and_went_are_told_and_rejected_ones_are_not() -> Non
     assert [f.mode for f in diff.failures_gained] == ["3.3"]
 
 
-def test_what_failed_before_the_checkpoint_is_not_gone() -> None:
-    def failure(span_id: str) -> FailureAnnotation:
-        return FailureAnnotation(
-            annotation_id=span_id,
-            trace_id="t",
-            span_id=span_id,
-            mode=span_id,
-            category="c",
-            subcategory=span_id,
-            classifier="x",
-        )
+def failure(mode: str, span_id: str, message_id: str | None = None) -> FailureAnnotation:
+    return FailureAnnotation(
+        annotation_id=mode,
+        trace_id="t",
+        span_id=span_id,
+        message_id=message_id,
+        mode=mode,
+        category="c",
+        subcategory=mode,
+        classifier="x",
+    )
 
+
+def test_what_failed_before_the_checkpoint_is_not_gone() -> None:
     def times(said: str) -> Run:
         spans = (Span("t", "early", "a", 0, 5), Span("t", "late", "b", 10, 15))
         messages = (message("a", "b", said, at=12),)
-        return Run(Trace("t", spans=spans, messages=messages), (failure("early"), failure("late")))
+        return Run(
+            Trace("t", spans=spans, messages=messages),
+            (failure("early", "early"), failure("late", "late")),
+        )
 
     other = Run(Trace("u", messages=(message("a", "b", "no", at=20),)))
 
@@ -191,6 +196,19 @@ def test_what_failed_before_the_checkpoint_is_not_gone() -> None:
 
     assert [f.mode for f in parted.failures_lost] == ["late"]
     assert repeated.failures_lost == ()
+
+
+def test_a_failure_is_as_late_as_its_message_however_early_its_span_began() -> None:
+    left = run(("a", "b", "go"), ("b", "a", "no"))
+    asked, answered = left.trace.messages
+    failures = (
+        failure("early", "s", asked.message_id),
+        failure("late", "s", answered.message_id),
+    )
+
+    diff = compare(Run(left.trace, failures), run(("b", "a", "yes")), since_ns=1)
+
+    assert [f.mode for f in diff.failures_lost] == ["late"]
 
 
 def test_calls_tokens_and_cost_are_counted_on_both_sides_from_where_they_are_compared() -> None:

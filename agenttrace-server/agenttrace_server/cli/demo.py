@@ -27,6 +27,7 @@ from agenttrace_server.cli.configuration import (
     read_settings,
     require_writable,
 )
+from agenttrace_server.cli.mending import Correction, mend
 from agenttrace_server.cli.pages import ensure_ui
 from agenttrace_server.cli.terminal import say, write_json, write_line
 from agenttrace_server.cli.traces import print_failures, read_trace
@@ -47,16 +48,28 @@ class Framework(StrEnum):
 
 
 class Application(msgspec.Struct, frozen=True):
-    """A demo application: its file, and the module that must be importable."""
+    """A demo application: its file, the module that must be importable, what mends its run."""
 
     file: str
     module: str
+    correction: Correction
 
 
+_LOUDER = Correction(
+    "messages/-1/content",
+    "REJECTED: the audited accounts show 8.2 %, not 18.0 %.",
+    "critic rejects the figure in so many words",
+)
+_STRICTER = Correction(
+    "description",
+    "Did Northwind Robotics grow faster than its industry in 2024? Give its revenue growth with "
+    "the source and compare it with the industry average. Mind that an objection is a rejection.",
+    "the task says that an objection is a rejection",
+)
 APPLICATIONS = {
-    Framework.langgraph: Application("research_team.py", "langgraph"),
-    Framework.autogen: Application("research_team_autogen.py", "autogen_agentchat"),
-    Framework.crewai: Application("research_team_crewai.py", "crewai"),
+    Framework.langgraph: Application("research_team.py", "langgraph", _LOUDER),
+    Framework.autogen: Application("research_team_autogen.py", "autogen_agentchat", _LOUDER),
+    Framework.crewai: Application("research_team_crewai.py", "crewai", _STRICTER),
 }
 
 
@@ -83,10 +96,11 @@ def demo(
         bool, typer.Option("--ui/--no-ui", help="Build the UI first, in a checkout that lacks it.")
     ] = True,
 ) -> None:
-    """Watch a team of agents fail, and see why: no key, no network, nothing to set up.
+    """Watch a team of agents fail, see why, go back and mend it: no key, no network.
 
     Starts a server (or uses the one that runs), lets a research team do its work in a process of
-    its own, prints where to look at it, and serves until Ctrl-C.
+    its own, prints where to look at it, replays it with the decisive step changed, and serves
+    until Ctrl-C. With --once it ends when the run is diagnosed.
     """
     file = _application(framework)
     settings = read_settings(host="127.0.0.1", port=port, database_url=database_url)
@@ -102,7 +116,8 @@ def demo(
             return
         _print(address, found)
         with _worker(file, url, api_key):
-            write_line(f"Change it and run it again: {address}/replay", style="bold")
+            mend(client, trace_id, APPLICATIONS[framework].correction)
+            write_line(f"Change it yourself: {address}/replay", style="bold")
             _serve_on(server)
 
 

@@ -171,8 +171,14 @@ def _lost(left: Run, right: Run, since_ns: int, same: bool) -> tuple[FailureAnno
     """
     if same and since_ns:
         return ()
-    before = {span.span_id for span in left.trace.spans if span.start_ns < since_ns}
-    later = [failure for failure in left.failures if failure.span_id not in before]
+    began: dict[str | None, int] = {span.span_id: span.start_ns for span in left.trace.spans}
+    sent: dict[str | None, int] = {m.message_id: m.sent_at for m in left.trace.messages}
+    later = [
+        failure
+        for failure in left.failures
+        # A span may have begun long before the message it failed with.
+        if sent.get(failure.message_id, began.get(failure.span_id, since_ns)) >= since_ns
+    ]
     return _without(later, right.failures)
 
 
