@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
@@ -10,7 +12,7 @@ import msgspec
 from agenttrace import chat, semconv
 from agenttrace.chat import as_text
 from agenttrace.models import USER, Message, MessageType, Span, Trace
-from agenttrace.nesting import depths, nearest, runs
+from agenttrace.nesting import depths, is_agent, nearest, runs
 
 # How sure an inferred message is. A span that states a handoff is nearly a recording. That an agent
 # ran inside another is certain, that its input is what it was told is likely. That what one agent
@@ -45,7 +47,7 @@ def infer(trace: Trace, told: Sequence[Message]) -> list[Message]:
     heard.add(found)
     complete = _complete(trace, told)
     untold = [(run, outer) for run, outer in runs(trace) if run.scope.name not in complete]
-    in_runs = _with_what_its_calls_say(trace, untold)
+    in_runs = _with_callers(trace, _with_what_its_calls_say(trace, untold))
     for rule in (_nested, _noted, _flows, _with_user):
         more = rule(trace, in_runs, heard)
         heard.add(more)
@@ -82,6 +84,32 @@ def _with_what_its_calls_say(trace: Trace, in_runs: Runs) -> Runs:
         if span.kind == "llm" and run is not None and run.span_id in silent:
             calls.setdefault(run.span_id, []).append(span)
     return [(_filled(run, calls.get(run.span_id, [])), outer) for run, outer in in_runs]
+
+
+def _with_callers(trace: Trace, in_runs: Runs) -> Runs:
+    """Put runs into the run whose tool they were, where the spans only lie beside each other."""
+    beside = [run for run, outer in in_runs if outer is None]
+    tools = deque(span for span in trace.spans if span.kind == "tool")
+    if len(beside) < 2 or not tools:
+        return in_runs
+    run_of = nearest(trace, is_agent)
+    called: dict[str, Span | None] = {}
+    going: list[Span] = []
+    for run in beside:
+        going = [tool for tool in going if tool.end_ns >= run.start_ns]
+        while tools and tools[0].start_ns <= run.start_ns:
+            going.append(tools.popleft())
+        calling = [tool for tool in going if tool.end_ns >= run.end_ns and _called(tool, run)]
+        if calling and run_of[calling[-1].span_id] is not run:
+            called[run.span_id] = run_of[calling[-1].span_id]
+    return [(run, outer or called.get(run.span_id)) for run, outer in in_runs]
+
+
+def _called(tool: Span, run: Span) -> bool:
+    """Whether what the tool was given and gave back is what the run was asked and answered."""
+    asked, answered = (run.input or "").strip(), (run.output or "").strip()
+    same = bool(answered) and (tool.output or "").strip() == answered
+    return same and _holds(tool.input or "", asked)
 
 
 def _ours(span: Span) -> bool:
@@ -152,10 +180,12 @@ def _handoffs(trace: Trace, heard: _Heard) -> list[Message]:
         return []
     agents = {slug(span.agent): span.agent for span in trace.spans if span.agent}
     outer_tool = nearest(trace, lambda span: span.kind in ("tool", "handoff"))
+    begun = [run for run, _ in runs(trace)]
     found = []
     for span in stating:
         if span.kind == "handoff":
             sender, recipient = _parties(trace, span)
+            recipient = recipient or _begins_next(begun, span, sender)
         elif span.kind == "tool" and (target := TRANSFER.match(span.tool or "")):
             outer = outer_tool[span.span_id]
             seen_twice = outer is not None and outer.tool == span.tool
@@ -166,8 +196,28 @@ def _handoffs(trace: Trace, heard: _Heard) -> list[Message]:
         if not sender or not recipient or sender == recipient or heard.talked(sender, recipient):
             continue
         content = span.output if span.input in (None, "{}") else span.input
+        if content in (None, sender, recipient):  # OpenInference puts the names of the two here
+            content = _arguments(trace, span, recipient)
         found.append(_message(span, sender, recipient, "handoff", content, STATED, span.end_ns))
     return found
+
+
+def _arguments(trace: Trace, handoff: Span, recipient: str) -> str | None:
+    """What a model gave with the call by which it handed over, which the calls beside it tell."""
+    beside = trace.children(handoff.parent_id) if handoff.parent_id else ()
+    calls = [span for span in beside if span.kind == "llm" and span.end_ns <= handoff.end_ns]
+    for message in chat.read(calls[-1].output) if calls else ():
+        for call in message.get("tool_calls", ()):
+            target = TRANSFER.match(call["name"])
+            if target and slug(target[1]) == slug(recipient) and call["arguments"]:
+                return chat.as_text(call["arguments"])
+    return None
+
+
+def _begins_next(begun: Sequence[Span], handoff: Span, sender: str | None) -> str | None:
+    """Whom a handoff was to that does not say so: the agent whose run begins next."""
+    place = bisect_left(begun, handoff.start_ns, key=lambda run: run.start_ns)
+    return next((run.agent for run in begun[place:] if run.agent != sender), None)
 
 
 TRANSFER: Final = re.compile(r"(?:transfer|handoff|hand_off|delegate)(?:_back)?_to_(.+)")
@@ -263,10 +313,12 @@ def _flows_into(output: str, given: str) -> bool:
     output, given = output.strip(), given.strip()
     if min(len(output), len(given)) < _SHORTEST_FLOW:
         return False
-    if output in given or given in output:
-        return True
+    return given in output or _holds(given, output)
+
+
+def _holds(given: str, text: str) -> bool:
     # Arguments are JSON: there the same text is written with its quotes and newlines escaped.
-    return msgspec.json.encode(output).decode()[1:-1] in given
+    return text in given or msgspec.json.encode(text).decode()[1:-1] in given
 
 
 def _with_user(trace: Trace, in_runs: Runs, heard: _Heard) -> list[Message]:

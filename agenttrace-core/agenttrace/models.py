@@ -271,10 +271,13 @@ class Trace(msgspec.Struct, frozen=True, dict=True):
                     name = names[walk.span_id]
                     break
                 chain[walk.span_id] = None
-                if walk.agent:
+                above = self.parent(walk)
+                # A model call in a model call is the same call seen twice: the outer one knows.
+                twice = walk.kind == "llm" and above is not None and above.kind == "llm"
+                if walk.agent and not twice:
                     name = walk.agent
                     break
-                walk = self.parent(walk)
+                walk = above
             for span_id in chain:
                 names[span_id] = name
         return names

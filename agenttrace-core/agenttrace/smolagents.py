@@ -5,6 +5,7 @@ agent's task begins with its name, a manager's prompt lists its team, and whoeve
 `final_answer`.
 """
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -22,20 +23,48 @@ _TEAM = "You can also give tasks to team members."
 _MANAGED_TASK = re.compile(r"submitted this task by your manager\.\n---\nTask:\n(.*?)\n---", re.S)
 _PLANNED_TASK = re.compile(r"Here is your task:\n+```\n(.*?)\n```", re.S)
 _NEW_TASK = "New task:\n"
+_CLASSES = frozenset(("MultiStepAgent", "ToolCallingAgent", "CodeAgent"))
+_STREAMED = re.compile(r"FinalAnswerStep\(output=('.*'|\".*\")\)$", re.S)
 
 
 def named(span: Span) -> Span:
     """Return the span with the agent its prompt tells, if it is of smolagents and tells one."""
-    in_scope = "smolagents" in span.scope.name
-    if (span.agent is not None and not in_scope) or span.input is None:
+    if "smolagents" in span.scope.name:
+        # Whose its model calls are, the runs around them say.
+        return _run(span) if span.kind == "agent" and span.input is not None else span
+    if span.agent is not None or span.input is None:
         return span
     agent = _agent(span.input)
-    if agent is None and in_scope and span.kind == "agent":
-        manages = any(key.startswith("smolagents.managed_agents.") for key in span.attributes)
-        agent = MANAGER if manages and "agent.name" not in span.attributes else None
     if agent is None:
         return span
     return msgspec.structs.replace(span, agent=agent, framework=span.framework or "smolagents")
+
+
+def _run(span: Span) -> Span:
+    """The run with its own name, and with what was said in place of the call that said it."""
+    agent = _agent(span.input or "") or span.agent
+    if agent in _CLASSES:  # a manager that has no name of its own
+        manages = any(key.startswith("smolagents.managed_agents.") for key in span.attributes)
+        agent = MANAGER if manages else agent
+    given = chat.parse(span.input)
+    task = given.get("task") if isinstance(given, dict) else None
+    said = span.input if task is None else chat.as_text(task) or ""
+    found = _MANAGED_TASK.search(said or "")
+    return msgspec.structs.replace(
+        span,
+        agent=agent,
+        input=str(found[1]).strip() if found else said,
+        output=_final(span.output or "") or span.output,
+    )
+
+
+def _final(streamed: str) -> str | None:
+    """The answer at the end of what a run gave bit by bit."""
+    found = _STREAMED.search(streamed)
+    try:
+        return str(ast.literal_eval(found[1])) if found else None
+    except (ValueError, SyntaxError):
+        return None
 
 
 def _agent(given: str) -> str | None:

@@ -24,6 +24,7 @@ class Expected(NamedTuple):
 # An AutoGen run: each turn is an `invoke_agent`; OpenInference adds a span inside it, and the run.
 WRITER_CRITIC = {"writer", "critic"}
 PLANNER_WORKER = {"planner", "worker"}
+TRIAGE_REFUND = {"Triage Agent", "Refund Agent"}
 # A LangGraph team: two supervisor turns, plan and writer call a model; two look-ups call a tool.
 LANGGRAPH_OPENINFERENCE = {"workflow": 1, "other": 9, "llm": 4, "tool": 2}
 LANGGRAPH_OPENLLMETRY = {"workflow": 1, "agent": 2, "handoff": 2, "other": 9, "llm": 4, "tool": 2}
@@ -105,6 +106,27 @@ EXPECTED = {
     ),
     "langgraph-traceloop-langchain-0.62.4-supervisor": Expected(
         1, LANGGRAPH_OPENLLMETRY, {"team", "researcher"}, 5
+    ),
+    "openai-agents-openinference-2.6.0-agent-as-tool": Expected(
+        1, {"workflow": 1, "agent": 2, "llm": 4, "tool": 2, "other": 6}, TRIAGE_REFUND, 4
+    ),
+    "openai-agents-openinference-2.6.0-handoffs": Expected(
+        1,
+        {"workflow": 1, "agent": 3, "llm": 4, "tool": 1, "handoff": 2, "other": 5},
+        TRIAGE_REFUND,
+        4,
+    ),
+    "openai-agents-traceloop-0.62.4-agent-as-tool": Expected(
+        1, {"workflow": 1, "agent": 2, "llm": 4, "tool": 2}, TRIAGE_REFUND, 4
+    ),
+    "openai-agents-traceloop-0.62.4-handoffs": Expected(
+        1, {"workflow": 1, "agent": 3, "llm": 4, "tool": 1, "handoff": 2}, TRIAGE_REFUND, 4
+    ),
+    "pydantic-ai-2.68.0-agent-as-tool": Expected(
+        1, {"agent": 2, "llm": 4, "tool": 2}, {"triage", "refund"}, 4
+    ),
+    "smolagents-openinference-0.1.43+openai-agent-as-tool": Expected(
+        1, {"agent": 2, "llm": 8, "tool": 3, "other": 4}, {"triage", "refund_agent"}, 4
     ),
     "otel-proto_trace": Expected(1, {"other": 1}, set()),
 }
