@@ -77,14 +77,17 @@ def content_hash(content: str) -> str:
     JSON counts by its values (key order and spacing do not matter), text without regard to how its
     whitespace is laid out.
     """
-    normal = content
-    if content[:1] in ("{", "["):
-        try:
-            normal = msgspec.json.encode(msgspec.json.decode(content), order="sorted").decode()
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            pass
-    normal = " ".join(unicodedata.normalize("NFC", normal).split())
-    return hashlib.sha256(normal.encode("utf-8", "replace")).hexdigest()[:16]
+    values = _sorted_json(content) if content[:1] in ("{", "[") else content
+    words = " ".join(unicodedata.normalize("NFC", values).split())
+    return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _sorted_json(text: str) -> str:
+    """Return JSON with its keys sorted, anything else as it is."""
+    try:
+        return msgspec.json.encode(msgspec.json.decode(text), order="sorted").decode()
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return text
 
 
 def _events(trace: Trace, name: str) -> Iterator[tuple[Span, SpanEvent]]:
