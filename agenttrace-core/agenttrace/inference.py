@@ -4,7 +4,7 @@ import hashlib
 import re
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -184,7 +184,7 @@ def _handoffs(trace: Trace, heard: _Heard) -> list[Message]:
     found = []
     for span in stating:
         if span.kind == "handoff":
-            sender, recipient = _parties(trace, span)
+            sender, recipient = _parties(trace, span, agents.values())
             recipient = recipient or _begins_next(begun, span, sender)
         elif span.kind == "tool" and (target := TRANSFER.match(span.tool or "")):
             outer = outer_tool[span.span_id]
@@ -238,10 +238,12 @@ def recipient_of(span: Span) -> str | None:
     return recipient if found else None
 
 
-def _parties(trace: Trace, span: Span) -> tuple[str | None, str | None]:
-    for source, target in semconv.HANDOFFS:
-        if as_text(span.attributes.get(target)):
-            return as_text(span.attributes.get(source)) or trace.agent_of(span), recipient_of(span)
+def _parties(trace: Trace, span: Span, agents: Collection[str]) -> tuple[str | None, str | None]:
+    for source, name in semconv.HANDOFFS:
+        if target := as_text(span.attributes.get(name)):
+            stated = as_text(span.attributes.get(source))
+            # A graph's node that works for an agent, like its tools, is not who hands over.
+            return (stated if stated in agents else None) or trace.agent_of(span) or stated, target
     return trace.agent_of(span), recipient_of(span)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from agenttrace import genai
+from agenttrace.chat import as_text, parse
 from agenttrace.models import Normalizer, RawSpan, Scope, Span
 from agenttrace_langgraph.recorded import (
     Place,
@@ -31,6 +32,7 @@ from agenttrace_langgraph.recorded import (
     texts,
 )
 from agenttrace_langgraph.roles import DEFAULT_GRAPH_NAME, UNNAMED_AGENT, is_one_agent
+from agenttrace_langgraph.speech import asked, said
 
 FRAMEWORK = "langgraph"
 OWN = "agenttrace.langgraph"
@@ -58,22 +60,33 @@ def read(raw: RawSpan) -> Span:
         return span
     if span.kind in ("llm", "tool", "retriever", "handoff"):
         return _with(raw, span, agent=None)
-    return _with(raw, span, **_run(raw, place))
+    return _with(raw, span, **_run(raw, span, place))
 
 
-def _run(raw: RawSpan, place: Place) -> dict[str, Any]:
+def _run(raw: RawSpan, span: Span, place: Place) -> dict[str, Any]:
     name = _node_name(raw)
     if not place.node:
         named = place.agent_name or (None if name == DEFAULT_GRAPH_NAME else name)
         if place.create_agent:
-            return {"kind": "agent", "agent": named or UNNAMED_AGENT}
+            return _lone_agent(span, named)
         return {"kind": "workflow", "agent": None}
     if is_node_run(name, place) and is_agent(place):
         return {"kind": "agent", "agent": place.node}
     if place.create_agent and name not in (place.node, "model", "tools") and _is_graph(raw, place):
         named = place.agent_name or (None if name == DEFAULT_GRAPH_NAME else name)
-        return {"kind": "agent", "agent": named or UNNAMED_AGENT}
+        return _lone_agent(span, named)
     return {"kind": "other", "agent": None}
+
+
+def _lone_agent(span: Span, named: str | None) -> dict[str, Any]:
+    """Read the graph of one agent: what it was asked and answered are the last messages."""
+    given, gave = parse(span.input), parse(span.output)
+    return {
+        "kind": "agent",
+        "agent": named or UNNAMED_AGENT,
+        "input": as_text(asked(given)),
+        "output": as_text(said(gave, given, last=True)) or span.output,
+    }
 
 
 def _is_graph(raw: RawSpan, place: Place) -> bool:

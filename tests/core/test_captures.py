@@ -73,6 +73,16 @@ EXPECTED = {
     "crewai-traceloop-0.62.4": Expected(1, {"agent": 4, "other": 2}, {"Researcher", "Writer"}, 2),
     "jaeger_otlp2jaeger-in": Expected(1, {"other": 2}, set()),
     "jaeger_otlp2jaeger-out": Expected(1, {"other": 2}, set()),
+    "langchain-openinference-0.1.80-create-agent": Expected(
+        1, {"workflow": 1, "other": 3, "llm": 2, "tool": 1}, set()
+    ),
+    # Each agent is announced in a trace of its own.
+    "langchain-traceloop-0.62.4-swarm": Expected(
+        3,
+        {"workflow": 1, "agent": 3, "handoff": 2, "llm": 3, "tool": 2, "other": 13},
+        {"desk", "triage", "refund"},
+        8,
+    ),
     # OpenInference's LangChain spans name no agents; LangGraph's plugin reads them from metadata.
     "langgraph-openinference-langchain-0.1.80-astream-events": Expected(
         1, LANGGRAPH_OPENINFERENCE, set()

@@ -223,6 +223,14 @@ def test_the_26_traces_of_a_swarm_are_one_run() -> None:
     assert len(run) == 26
 
 
+def test_agents_that_openllmetry_announces_go_with_the_run_they_take_part_in() -> None:
+    spans = normalize(load("langchain-traceloop-0.62.4-swarm"), load_plugins())
+
+    [run] = join_traces(map(facts_of, spans))
+
+    assert len(run) == 3
+
+
 def test_two_runs_of_the_same_app_stay_two() -> None:
     """The same 26 traces again, a minute later, with other trace ids: a second run."""
     plugins = load_plugins()
@@ -249,7 +257,10 @@ def test_two_runs_of_the_same_app_stay_two() -> None:
     assert not {i for i in groups[0] if len(i) > 32}
 
 
-@pytest.mark.parametrize("name", [n for n in TRACES if not n.startswith("autogen")])
+IN_PARTS = ("autogen", "langchain-traceloop")
+
+
+@pytest.mark.parametrize("name", [n for n in TRACES if not n.startswith(IN_PARTS)])
 def test_recordings_that_are_whole_stay_as_they_are(name) -> None:
     spans = normalize(load(name), load_plugins())
 

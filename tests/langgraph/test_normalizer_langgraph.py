@@ -202,3 +202,25 @@ def test_a_plugin_answers_for_traces_that_are_not_its_own() -> None:
     trace = Trace("1" * 32, ())
 
     assert [list(answer) for _, answer in plugins.each("agenttrace_messages", trace=trace)] == [[]]
+
+
+def test_what_one_prebuilt_agent_is_asked_and_answers_are_words() -> None:
+    (trace,) = traces("langchain-openinference-0.1.80-create-agent")
+
+    assert said(trace) == [
+        ("user", "refund", "task", "I want my money back for order 17."),
+        ("refund", "user", "result", "Order 17 is refunded."),
+    ]
+    assert [(a.tools, a.tokens_in, a.tokens_out) for a in trace.agents] == [(("look_up",), 23, 6)]
+
+
+def test_the_tools_node_of_a_prebuilt_agent_hands_nothing_over() -> None:
+    # OpenLLMetry says once in the tool, and once in the node, that `tools` goes to `refund`.
+    *announced, trace = traces("langchain-traceloop-0.62.4-swarm")
+
+    assert [(m.sender, m.recipient, m.type) for m in trace.messages] == [
+        ("user", "triage", "task"),
+        ("triage", "refund", "handoff"),
+        ("refund", "user", "result"),
+    ]
+    assert [part.agents for part in announced] == [(), ()]
