@@ -329,6 +329,29 @@ def test_reviews_come_back_as_a_labelled_run_and_as_precision(
     assert report["missed"] >= 0
 
 
+def test_a_mistake_with_a_tool_is_at_what_the_agent_then_said(
+    client: TestClient, taxonomy: Taxonomy, run: str
+) -> None:
+    skeleton = client.get(f"/api/traces/{run}/spans").json()
+    [sql] = [
+        span_id
+        for span_id, name in zip(skeleton["span_id"], skeleton["name"], strict=True)
+        if "sql" in skeleton["names"][name]
+    ]
+    [failure] = found(client, taxonomy, run, {"span_id": sql, "message_id": None, "agent": "coder"})
+    review(client, failure, review="confirmed", decisive=True)
+
+    lines = client.get("/api/failures/labelled").text.splitlines()
+
+    [record] = [r for r in map(json.loads, lines) if run in r["id"]]
+    labels = record["labels"]
+    assert (labels["mistake_agent"], record["steps"][labels["mistake_step"]]["content"]) == (
+        "coder",
+        "done",
+    )
+    assert record["steps"][labels["findings"][0]["step"]]["role"] == "tool"
+
+
 def test_statistics_count_what_is_shown_by_mode_agent_and_time(
     client: TestClient, taxonomy: Taxonomy, run: str
 ) -> None:

@@ -37,7 +37,7 @@ def labelled(trace: Trace, summary: TraceSummary, failures: Sequence[FailureAnno
         "task": task,
         "group": f"q:{group}",
         "steps": records,
-        "labels": _labels([one for one in failures if one.review != "proposed"], at),
+        "labels": _labels([one for one in failures if one.review != "proposed"], at, records),
     }
 
 
@@ -71,7 +71,9 @@ def _called(span: Span) -> Placed:
     return span.end_ns, step, (span.span_id,)
 
 
-def _labels(reviewed: Sequence[FailureAnnotation], at: Mapping[str, int]) -> Record:
+def _labels(
+    reviewed: Sequence[FailureAnnotation], at: Mapping[str, int], steps: Sequence[Record]
+) -> Record:
     labels: Record = {"mast": dict.fromkeys(MODES), "findings": []}
     marks: dict[str, int | None] = labels["mast"]
     for one in reviewed:
@@ -87,7 +89,8 @@ def _labels(reviewed: Sequence[FailureAnnotation], at: Mapping[str, int]) -> Rec
         step = _step(one, at)
         labels["findings"].append(_finding(one, step))
         if one.decisive and one.review == "confirmed" and step is not None:
-            labels["mistake_agent"], labels["mistake_step"] = one.agent, step
+            labels["mistake_agent"] = one.agent
+            labels["mistake_step"] = _said_next(one, step, steps)
             labels["mistake_reason"] = one.comment or one.explanation
     return labels
 
@@ -95,6 +98,12 @@ def _labels(reviewed: Sequence[FailureAnnotation], at: Mapping[str, int]) -> Rec
 def _step(one: FailureAnnotation, at: Mapping[str, int]) -> int | None:
     places = (at.get(place) for place in (one.message_id, one.span_id) if place)
     return next((place for place in places if place is not None), None)
+
+
+def _said_next(one: FailureAnnotation, step: int, steps: Sequence[Record]) -> int:
+    """Return the step at which the agent made the mistake: of a tool's, what it then said."""
+    own = (number for number in range(step, len(steps)) if steps[number]["agent"] == one.agent)
+    return next(own, step)
 
 
 def _finding(one: FailureAnnotation, step: int | None) -> Record:
