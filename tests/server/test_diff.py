@@ -256,7 +256,7 @@ def test_a_conversation_comes_to_its_last_message_whatever_its_ids() -> None:
         return json.dumps({"messages": messages, **more})
 
     assert told(state("done", "a")) == told(state("done", "b")) == "done"
-    assert told(state("done", "a", draft="x")) != told(state("done", "b", draft="y"))
+    assert told(state("done", "a", draft="x")) == 'done\n\n{"draft":"x"}'
     assert told('[{"role": "assistant", "content": "hi"}]') == "hi"
     assert [told(text) for text in (None, "plain", "[1, 2]", '{"messages": 3}')] == [
         None, "plain", "[1, 2]", '{"messages": 3}',

@@ -16,6 +16,7 @@ def told(output: str | None) -> str | None:
     """Return an output with the last message alone where it holds a whole conversation.
 
     What was said before is compared message by message, and ids of messages differ in every run.
+    What else a state holds stands below, as JSON.
     """
     value = chat.parse(output)
     rest: dict[str, object] = {}
@@ -27,4 +28,4 @@ def told(output: str | None) -> str | None:
         return output
     last = messages[-1]
     words = last.get("content") or last.get("tool_calls")
-    return chat.as_text({**rest, "messages": [words]} if rest else words)
+    return "\n\n".join(filter(None, map(chat.as_text, (words, rest or None)))) or None

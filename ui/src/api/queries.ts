@@ -81,6 +81,11 @@ export function useTrace(id: string) {
   }
 }
 
+/** A trace's row of the list. */
+export function useTraceSummary(id: string) {
+  return useQuery({ ...ofTrace.summary(id), enabled: id !== '' })
+}
+
 /** One span, whole. */
 export function useSpan(traceId: string, spanId: string, version: number) {
   return useQuery({

@@ -2,6 +2,9 @@
 
 export const AGENT_COLOURS = 12
 
+/** The participant that stands for whoever started the run; no agent, so it has no colour. */
+export const USER = 'user'
+
 /** Agents get colours in order of appearance, so that the first twelve of a trace all differ. */
 export function agentColour(index: number): string {
   return index < 0 ? 'var(--agent-none)' : `var(--agent-${String(index % AGENT_COLOURS)})`

@@ -6,6 +6,7 @@ import { Button, SkeletonLines } from '@/shared/ui/basics'
 import { Page } from '@/shared/ui/Page'
 import { EmptyState, ErrorState } from '@/shared/ui/states'
 import { DiffView } from './DiffView'
+import { ColouredAs } from './pieces'
 
 export function ComparePage() {
   const [params, setParams] = useSearchParams()
@@ -43,7 +44,9 @@ export function ComparePage() {
       ) : diff.error ? (
         <ErrorState title="These cannot be compared" detail={diff.error.message} retry={() => void diff.refetch()} />
       ) : diff.data ? (
-        <DiffView diff={diff.data} names={{ left: left.slice(0, 8), right: right.slice(0, 8) }} />
+        <ColouredAs traceId={left}>
+          <DiffView diff={diff.data} names={{ left: left.slice(0, 8), right: right.slice(0, 8) }} />
+        </ColouredAs>
       ) : (
         <SkeletonLines lines={12} label="Comparing" />
       )}

@@ -14,13 +14,19 @@ import { ErrorState } from '@/shared/ui/states'
 import { toast } from '@/shared/ui/toast'
 import { DiffView } from './DiffView'
 import { Lineage } from './Lineage'
-import { AgentName, Note, ReplayStatus, TierBadge, TierBar } from './pieces'
+import { AgentName, ColouredAs, Note, ReplayStatus, TierBadge, TierBar } from './pieces'
 import { spoken } from './edits'
 
 export function ReplayPage() {
   const { replayId = '' } = useParams()
   const replay = useReplay(replayId)
-  if (replay.data) return <Loaded replay={replay.data} />
+  if (replay.data) {
+    return (
+      <ColouredAs traceId={replay.data.source_trace_id}>
+        <Loaded replay={replay.data} />
+      </ColouredAs>
+    )
+  }
   if (replay.error) {
     const gone = replay.error instanceof ApiError && replay.error.status === 404
     return <ErrorState title={gone ? 'No such replay' : 'The replay cannot be shown'} detail={replay.error.message} retry={() => void replay.refetch()} />
@@ -98,12 +104,12 @@ function Loaded({ replay }: { replay: Replay }) {
           </Link>
         </p>
       )}
+      {replay.trace_id && ended && <Difference replay={replay} />}
       {replay.steps && replay.steps.length > 0 && (
         <Card title={replay.status === 'simulated' ? 'What would run again' : 'Its calls, one by one'} aside={plural(replay.steps.length, 'call')} flush>
           <Steps steps={replay.steps} />
         </Card>
       )}
-      {replay.trace_id && ended && <Difference replay={replay} />}
       <Lineage traceId={replay.trace_id ?? replay.source_trace_id} here={replay.trace_id} />
     </Page>
   )

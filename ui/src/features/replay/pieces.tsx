@@ -1,8 +1,10 @@
 /** What every page about replays is made of. */
 import clsx from 'clsx'
 import type { ReactNode } from 'react'
+import { createContext, useContext, useMemo } from 'react'
+import { useTraceSummary } from '@/api/queries'
 import type { Piece, Replay } from '@/api/types'
-import { nameColour } from '@/shared/palette'
+import { agentColour, nameColour, USER } from '@/shared/palette'
 import type { Tone } from '@/shared/ui/basics'
 import { Avatar, Badge } from '@/shared/ui/basics'
 import { sideOf } from './words'
@@ -66,10 +68,23 @@ export function ReplayStatus({ status }: { status: Replay['status'] }) {
   )
 }
 
+const Colours = createContext<(name: string) => string>(nameColour)
+
+/** Gives agents the colours they have on a trace's own page; those it lacks one of their own. */
+export function ColouredAs({ traceId, children }: { traceId: string; children: ReactNode }) {
+  const agents = useTraceSummary(traceId).data?.agents
+  const colourOf = useMemo(() => {
+    const known = new Map(agents?.map((name, i) => [name, agentColour(i)]))
+    return (name: string) => known.get(name) ?? (name === USER ? agentColour(-1) : nameColour(name))
+  }, [agents])
+  return <Colours value={colourOf}>{children}</Colours>
+}
+
 export function AgentName({ name }: { name: string }) {
+  const colourOf = useContext(Colours)
   return (
     <span className="inline-flex min-w-0 items-center gap-1.5 font-medium">
-      <Avatar name={name} colour={nameColour(name)} size={16} />
+      <Avatar name={name} colour={colourOf(name)} size={16} />
       <span className="truncate">{name}</span>
     </span>
   )

@@ -1,10 +1,7 @@
 /** One trace as the views share it, and what is selected in it. */
 import type { Agent, Failure, Graph, Message, SpanSkeleton, TraceSummary } from '@/api/types'
-import { agentColour } from '@/shared/palette'
+import { agentColour, USER } from '@/shared/palette'
 import { micros } from '@/shared/time'
-
-/** The participant that stands for whoever started the run. */
-export const USER = 'user'
 
 export type Selection =
   | { kind: 'none' }

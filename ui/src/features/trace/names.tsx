@@ -1,10 +1,9 @@
 /** How agents, kinds and types are written everywhere on this page. */
 import { ArrowLeftRight, Bot, Database, Sparkles, Square, UserRound, Workflow, Wrench } from 'lucide-react'
-import { agentColour, kindColour } from '@/shared/palette'
+import { agentColour, kindColour, USER } from '@/shared/palette'
 import { Avatar, Badge } from '@/shared/ui/basics'
 import { useTraceView } from './context'
 import { typeColour } from './graph/model'
-import { USER } from './model'
 import type { MessageType } from '@/api/types'
 
 export function AgentMark({ name, size = 18 }: { name: string; size?: number }) {

@@ -1,10 +1,11 @@
 /** The rows of one page. */
 import clsx from 'clsx'
-import { ArrowDown, ArrowUp } from 'lucide-react'
+import { ArrowDown, ArrowUp, History } from 'lucide-react'
 import { memo, useEffect, useRef, useState } from 'react'
 import { Link, useNavigate } from 'react-router'
 import type { TraceSummary } from '@/api/types'
 import { useShortcuts } from '@/shared/shortcuts'
+import { Badge } from '@/shared/ui/basics'
 import { StatusIcon } from '@/shared/ui/status'
 import type { Column } from './columns'
 import type { Sort } from './model'
@@ -140,6 +141,14 @@ const Row = memo(function Row({
           <Link data-row to={to} className="min-w-0 truncate font-medium hover:text-accent" title={trace.name}>
             {trace.name || '(no name)'}
           </Link>
+          {trace.replay_of && (
+            <Link to={trace.replay_id ? `/replays/${trace.replay_id}` : `/traces/${trace.replay_of}`} className="shrink-0">
+              <Badge tone="accent" title={`Replay of trace ${trace.replay_of.slice(0, 8)}`}>
+                <History aria-hidden className="size-3" />
+                replay
+              </Badge>
+            </Link>
+          )}
           <span className="hidden shrink-0 font-mono text-2xs text-faint 2xl:inline">{trace.trace_id.slice(0, 8)}</span>
         </span>
       </td>

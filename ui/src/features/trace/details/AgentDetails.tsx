@@ -1,11 +1,11 @@
 /** One agent: its figures, its tools and models, what it heard and said. */
 import { Link } from 'react-router'
+import { USER } from '@/shared/palette'
 import { ContentSection } from '@/shared/content/Content'
 import { cost, count, plural } from '@/shared/format'
 import { Badge, Button } from '@/shared/ui/basics'
 import { useTraceView } from '../context'
 import { FailureCard } from '../failures/FailureCard'
-import { USER } from '../model'
 import { AgentMark } from '../names'
 import { Fact, Facts, MessageLine, Section } from './pieces'
 
