@@ -11,6 +11,7 @@ from support.mast_stories import (
     ON_TASK,
     PLAN,
     PRICES,
+    REMINDER,
     RUN,
     SHARE,
     answered,
@@ -114,6 +115,11 @@ NEAR_MISSES: dict[str, list[Node]] = {
         warned("WARNING: overheating compressors recalled.", "Its compressors overheat."),
         warned("Error: WARNING the lookup is broken again.", "The X1 costs 300 euro."),
         warned("This is important to many people.", "The X1 costs 300 euro."),
+        warned(
+            f"300 euro.\n\n{REMINDER}",
+            "The X1 costs 300 euro.",
+            instructions=f"You look up prices.\n\n{REMINDER}",
+        ),
     ],
     "2.5": [
         told(*START[:4], ("critic", "supervisor", said), ("supervisor", "writer", reaction))

@@ -40,10 +40,14 @@ def chat(*contents: str) -> Node:
     return told(ASK, *turns, DONE)
 
 
-def warned(output: str, report: str) -> Node:
+REMINDER = "IMPORTANT: Use the following format in your response: Thought, Action, Observation."
+
+
+def warned(output: str, report: str, instructions: str = "You look up prices.") -> Node:
     return run(
         agent(
             "scout",
+            llm(calls("lookup", "{}"), input=instructions),
             tool("lookup", input="fridge X1", output=output),
             sends=message("coder", report, type="result"),
         )

@@ -63,14 +63,18 @@ def withheld_warning(talk: Talk) -> Iterator[FailureAnnotation]:
     """Find warnings that a tool gave an agent and that it did not pass on (MAST 2.4).
 
     Sees an answer of a tool that warns in so many words, where the agent then reports to another
-    one, and neither it nor anyone else ever uses the warning's own words. Cannot see a fact that is
-    withheld without being marked as important.
+    one, and neither it nor anyone else ever uses the warning's own words. What its instructions
+    said before is no warning: frameworks remind of the format in a tool's answer. Cannot see a fact
+    that is withheld without being marked as important.
     """
+    instructions = _first_asked(talk)
     for span in talk.tools:
         output = (span.output or "")[:8000]
         found = _WARNS.search(output)
         agent = talk.trace.agent_of(span)
         if not found or agent is None or signs.tool_error(span):
+            continue
+        if found[0].lstrip(".! \n")[:60] in instructions.get(agent, ""):
             continue
         reports = (s for s in talk.said if s.sender == agent and s.message.sent_at >= span.end_ns)
         report = next(reports, None)
@@ -91,6 +95,15 @@ def withheld_warning(talk: Talk) -> Iterator[FailureAnnotation]:
                 confidence=0.6,
             )
             return
+
+
+def _first_asked(talk: Talk) -> dict[str | None, str]:
+    """Return what each agent's model was given when it was first asked: its instructions too."""
+    first: dict[str | None, str] = {}
+    for call in talk.trace.spans:
+        if call.kind == "llm" and call.input:
+            first.setdefault(talk.trace.agent_of(call), call.input)
+    return first
 
 
 def said_one_did_another(talk: Talk) -> Iterator[FailureAnnotation]:
