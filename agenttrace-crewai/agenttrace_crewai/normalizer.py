@@ -4,11 +4,13 @@ What each convention can tell (read off their dumps): all name agents by role.
 
 - CrewAI's own tracing (scope `crewai`): model and tool calls; delegation as a tool call around an
   agent; task to task by the text of the prompt.
-- OpenInference: no calls, no delegation; task to task by `graph.node.parent_id`.
+- OpenInference: task to task by `graph.node.parent_id`; tools; delegation as a tool in which the
+  coworker has no span of its own. With its event listener, all that CrewAI's own tracing has.
 - OpenLLMetry: no calls; delegation as an agent in an agent; task to task by their order only.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from typing import Any
@@ -32,6 +34,7 @@ from agenttrace.models import (
 FRAMEWORK = "crewai"
 NATIVE = "crewai"
 OPENINFERENCE = "openinference.instrumentation.crewai"
+EVENT_LISTENER = f"{OPENINFERENCE}._event_listener"
 OPENLLMETRY = "opentelemetry.instrumentation.crewai"
 
 _DELEGATES = {
@@ -71,12 +74,14 @@ def read_native(raw: RawSpan) -> Span:
 
 
 def read_openinference(raw: RawSpan) -> Span:
-    """Read a span of OpenInference: a task run by an agent, or the crew."""
+    """Read a span of OpenInference: a task run by an agent, the crew, or a flow."""
     span = genai.read(raw)
+    if span.kind == "tool" and raw.scope.name == OPENINFERENCE and _asks(span):
+        return _with(span, **_coworker(span))
     role = _text(raw.attributes.get("graph.node.id"))
     if raw.attributes.get("openinference.span.kind") == "AGENT" and role:
         facts = _json(raw.attributes.get("output.value"))
-        given = facts.get("description")
+        given = facts.get("description") or raw.attributes.get("task_description")
         output = facts.get("raw")
         return _with(
             span,
@@ -94,6 +99,19 @@ def read_openinference(raw: RawSpan) -> Span:
             output=output if isinstance(output, str) else span.output,
         )
     return _with(span)
+
+
+def _coworker(span: Span) -> dict[str, Any]:
+    """What a call by which an agent asks another says of the other, whose run is not recorded."""
+    arguments = _json(span.input)
+    asked = (_text(arguments.get("coworker")) or "").strip("'\"").casefold()
+    described = str(span.attributes.get("tool.description"))
+    roles = described.rpartition("coworkers: ")[2].partition("\n")[0]
+    named = re.search(rf"(?<!\w){re.escape(asked)}(?!\w)", roles, re.IGNORECASE)
+    if not asked:
+        return {}
+    role = named[0] if named else _text(arguments["coworker"])
+    return {"kind": "agent", "agent": role, "input": _asked(span) or span.input}
 
 
 def read_openllmetry(raw: RawSpan) -> Span:
@@ -134,18 +152,21 @@ def messages(trace: Trace) -> Iterable[Message]:
         if span.kind != "agent" or not span.agent:
             continue
         asked = next((a for a in trace.ancestors(span) if a.kind in ("agent", "tool")), None)
-        if asked is None:
+        if asked is not None and _asks(span):
+            yield from _delegation(trace, span, span, trace.agent_of(asked))
+        elif asked is None:
             crew = next((a for a in trace.ancestors(span) if a.kind == "workflow"), None)
             crews.setdefault(crew.span_id if crew else "", []).append(_turn(trace, span))
         else:
-            yield from _delegation(trace, asked, span)
+            yield from _delegation(trace, asked, span, trace.agent_of(asked))
     for crew_id, turns in crews.items():
         yield from _crew(trace, trace.by_id.get(crew_id), turns)
+    yield from _flows(trace, crews)
 
 
 def _convention(span: Span) -> str:
-    name = span.scope.name
-    return OPENLLMETRY if name.startswith(OPENLLMETRY) else name
+    known = (OPENINFERENCE, OPENLLMETRY)
+    return next((one for one in known if span.scope.name.startswith(one)), span.scope.name)
 
 
 def _turn(trace: Trace, span: Span) -> _Turn:
@@ -159,9 +180,9 @@ def _turn(trace: Trace, span: Span) -> _Turn:
         agent=span.agent or "",
         given=str(given),
         output=str(output),
-        prompt=span.input or "",
+        prompt=str(span.attributes.get("input.value") or span.input or ""),
         follows=follows,
-        exact=_convention(span) == NATIVE,
+        exact=span.scope.name in (NATIVE, EVENT_LISTENER),
     )
 
 
@@ -195,17 +216,44 @@ def _sources(earlier: list[_Turn], turn: _Turn) -> Iterator[_Turn]:
             yield source
 
 
-def _delegation(trace: Trace, asked: Span, span: Span) -> Iterator[Message]:
+def _flows(trace: Trace, crews: dict[str, list[_Turn]]) -> Iterator[Message]:
+    """Yield the result of each flow: what the last of its crews ended with."""
+    last: dict[str, tuple[Span, _Turn]] = {}
+    for crew_id, turns in crews.items():
+        crew = trace.by_id.get(crew_id)
+        above = [a for a in trace.ancestors(crew) if a.kind == "workflow"] if crew else []
+        if not above or crew is None or above[-1].parent_id is not None:
+            continue
+        root = above[-1]
+        if root.span_id not in last or last[root.span_id][0].end_ns < crew.end_ns:
+            last[root.span_id] = (crew, turns[-1])
+    for root_id, (_, turn) in last.items():
+        root = trace.by_id[root_id]
+        content = root.output or turn.output
+        yield _message(trace, root, turn.agent, USER, "result", content, True, root.end_ns)
+
+
+def _asks(span: Span) -> str | None:
+    """Whether a call, or what was made of it, is one by which an agent asks another: how."""
+    return _DELEGATES.get(str(span.tool or "").casefold())
+
+
+def _asked(call: Span) -> str:
+    arguments = _json(call.attributes.get(semconv.GEN_AI_TOOL_CALL_ARGUMENTS)) or _json(
+        call.attributes.get("input.value")
+    )
+    parts = (arguments.get("question") or arguments.get("task"), arguments.get("context"))
+    return "\n\n".join(str(part) for part in parts if part)
+
+
+def _delegation(trace: Trace, asked: Span, span: Span, boss: str | None) -> Iterator[Message]:
     """Yield what an agent asked a coworker, and what came back."""
-    boss = trace.agent_of(asked)
     if boss is None or boss == span.agent or span.agent is None:
         return
-    kind = _DELEGATES.get(str(asked.tool or "").casefold()) if asked.kind == "tool" else None
+    kind = _asks(asked)
     exact = kind is not None
     question = kind == "question"
-    arguments = _json(asked.attributes.get(semconv.GEN_AI_TOOL_CALL_ARGUMENTS))
-    parts = (arguments.get("question") or arguments.get("task"), arguments.get("context"))
-    content = "\n\n".join(str(part) for part in parts if part) or span.input or ""
+    content = (_asked(asked) if exact else "") or span.input or ""
     yield _message(
         trace,
         asked,

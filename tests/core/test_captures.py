@@ -70,6 +70,19 @@ EXPECTED = {
     "crewai-openinference-1.1.21": Expected(
         1, {"workflow": 1, "agent": 2}, {"Researcher", "Writer"}, 3
     ),
+    # That to ask a coworker is to let it run, only its plugin knows.
+    "crewai-openinference-1.1.21-hierarchical": Expected(
+        1, {"workflow": 1, "agent": 1, "tool": 2}, {"Crew Manager"}, 2
+    ),
+    "crewai-openinference-1.1.21-flow": Expected(
+        1, {"workflow": 1, "other": 5, "agent": 4, "tool": 6}, {"Researcher", "Writer"}, 4
+    ),
+    "crewai-openinference-1.1.21-event-listener-flow": Expected(
+        1,
+        {"workflow": 1, "other": 5, "agent": 6, "llm": 12, "tool": 6},
+        {"Researcher", "Writer"},
+        8,
+    ),
     "crewai-traceloop-0.62.4": Expected(1, {"agent": 4, "other": 2}, {"Researcher", "Writer"}, 2),
     "jaeger_otlp2jaeger-in": Expected(1, {"other": 2}, set()),
     "jaeger_otlp2jaeger-out": Expected(1, {"other": 2}, set()),

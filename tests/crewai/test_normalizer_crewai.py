@@ -1,7 +1,7 @@
 """What each instrumentation's dump of one small crew tells, beside what our own capture tells.
 
 The crew: Researcher adds 1 and 2 with a tool ("three"); Writer asks Researcher "is it 3?" and
-writes "poem of three".
+writes "poem of three". Two dumps are of a flow that lets it work twice.
 """
 
 import subprocess
@@ -22,7 +22,11 @@ ASKS = ("Writer", "Researcher", "question", "is it 3?\n\nsum")
 ANSWERS = ("Researcher", "Writer", "answer", "three")
 RESULT = ("Writer", "user", "result", "poem of three")
 
+CREW = [GIVES_TASK, HANDS_ON, ASKS, ANSWERS]
+
 TELLS = {
+    "crewai-openinference-1.1.21-flow": [*CREW, *CREW, RESULT],
+    "crewai-openinference-1.1.21-event-listener-flow": [*CREW, *CREW, RESULT],
     "crewai-1.15.30-native-tracesession": [GIVES_TASK, HANDS_ON, ASKS, ANSWERS, RESULT],
     "crewai-openinference-1.1.21": [GIVES_TASK, HANDS_ON, RESULT],
     # Says that Researcher ran inside Writer's turn, not what was said.
@@ -75,6 +79,27 @@ def test_native_spans_know_tools_models_and_tokens() -> None:
     calls = [s for s in trace.spans if s.kind == "llm"]
     assert len(calls) == 5
     assert {(s.model, s.tokens_in, s.tokens_out) for s in calls} == {("fake-1", 10, 5)}
+
+
+def test_a_coworker_that_has_no_span_of_its_own_is_an_agent_all_the_same() -> None:
+    trace = read("crewai-openinference-1.1.21-hierarchical")
+
+    assert {a.name: a.tools for a in trace.agents} == {"Crew Manager": (), "Researcher": ("add",)}
+    assert [(m.sender, m.recipient, m.type, m.content) for m in trace.messages] == [
+        ("user", "Crew Manager", "task", "make a poem"),
+        ("Crew Manager", "Researcher", "task", "add 1 and 2\n\nsum"),
+        ("Researcher", "Crew Manager", "result", "three"),
+        ("Crew Manager", "user", "result", "Final: poem of three"),
+    ]
+
+
+def test_openinferences_event_listener_knows_tools_models_and_tokens() -> None:
+    trace = read("crewai-openinference-1.1.21-event-listener-flow")
+
+    assert {a.name: (a.tools, a.tokens_in, a.tokens_out) for a in trace.agents} == {
+        "Researcher": (("add",), 11 + 12 + 14 + 15 + 17 + 18 + 20 + 21, 8 * 3),
+        "Writer": (("ask_question_to_coworker",), 13 + 16 + 19 + 22, 4 * 3),
+    }
 
 
 def test_reading_needs_no_crewai() -> None:
