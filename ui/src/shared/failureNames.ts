@@ -26,7 +26,7 @@ interface Named {
 /** `tool_error_ignored` becomes `Tool error ignored`; a MAST code its name. */
 export function title(name: string): string {
   if (MAST[name]) return MAST[name]
-  const words = name.replace(/[_-]+/g, ' ').trim()
+  const words = name.replace(/[_-]+/g, ' ').trim().replace(/^inter agent\b/, 'inter-agent')
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 

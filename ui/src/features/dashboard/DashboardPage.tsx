@@ -58,22 +58,24 @@ function Figures({ stats, since, until }: { stats: Stats; since: string | undefi
         <Figure name="Cost" value={cost(stats.cost_usd)} note={stats.cost_usd === null ? 'not reported' : `${cost(stats.cost_usd / stats.traces)} a trace`} />
       </dl>
       <div className="grid gap-4 lg:grid-cols-2">
-        <Card title="Traces" aside={<Key items={[['var(--accent-strong)', 'fine'], ['var(--danger)', 'with an error']]} />}>
-          <Bars title="Traces over time" height={92} bars={over((p) => [p.errors, p.traces - p.errors], [0, 0])} colours={['var(--danger)', 'var(--accent-strong)']} names={['with an error', 'fine']} />
+        <Card title="Traces">
+          <Bars title="Traces over time" height={92} scale bars={over((p) => [p.errors, p.traces - p.errors], [0, 0])} colours={['var(--danger)', 'var(--accent-strong)']} names={['with an error', 'fine']} />
           <Axis buckets={buckets} />
+          <Key items={[['var(--accent-strong)', 'fine'], ['var(--danger)', 'with an error']]} />
         </Card>
-        <Card title="Failures found" aside={<Key items={failures.names.map((name, i) => [FAILURE_COLOURS[i] ?? '', name] as const)} />}>
-          <Bars title="Failures over time" height={92} bars={over((p) => failures.at(p.time), failures.names.map(() => 0))} colours={FAILURE_COLOURS} names={failures.names} />
+        <Card title="Failures found">
+          <Bars title="Failures over time" height={92} scale bars={over((p) => failures.at(p.time), failures.names.map(() => 0))} colours={FAILURE_COLOURS} names={failures.names} />
           <Axis buckets={buckets} />
+          <Key items={failures.names.map((name, i) => [FAILURE_COLOURS[i] ?? '', name] as const)} />
         </Card>
         <Card title="Mean latency">
-          <Bars title="Latency over time" height={92} bars={over((p) => [p.latency_ms], [0])} colours={['var(--agent-2)']} names={['']} format={(ms) => duration(ms * 1000)} />
+          <Bars title="Latency over time" height={92} scale bars={over((p) => [p.latency_ms], [0])} colours={['var(--agent-2)']} names={['']} format={(ms) => duration(ms * 1000)} />
           <Axis buckets={buckets} />
         </Card>
         <Card title={stats.cost_usd === null ? 'Tokens' : 'Cost'}>
           <Bars
             title={stats.cost_usd === null ? 'Tokens over time' : 'Cost over time'}
-            height={92}
+            height={92} scale
             bars={over((p) => [stats.cost_usd === null ? p.tokens : (p.cost_usd ?? 0)], [0])}
             colours={['var(--agent-4)']}
             names={['']}
@@ -156,14 +158,14 @@ function Figure({ name, value, note }: { name: string; value: string; note: stri
 
 function Key({ items }: { items: readonly (readonly [string, string])[] }) {
   return (
-    <span className="flex gap-3">
+    <div className="mt-2 flex flex-wrap gap-x-4 gap-y-1">
       {items.map(([colour, name]) => (
         <span key={name} className="flex items-center gap-1.5 text-2xs">
-          <span aria-hidden className="size-2 rounded-sm" style={{ background: colour }} />
+          <span aria-hidden className="size-2 shrink-0 rounded-sm" style={{ background: colour }} />
           {name}
         </span>
       ))}
-    </span>
+    </div>
   )
 }
 

@@ -37,7 +37,7 @@ export function Header({ data, live }: { data: TraceData; live: boolean }) {
         <h1 className="order-last w-full min-w-0 truncate text-base font-semibold sm:order-none sm:w-auto" title={summary.name}>
           {summary.name || '(no name)'}
         </h1>
-        <StatusBadge status={summary.status} />
+        <StatusBadge status={summary.status} failures={data.failures.filter((f) => f.shown).length} />
         {summary.frameworks.map((f) => (
           <Badge key={f} className="hidden sm:inline-flex">
             {f}
@@ -54,7 +54,7 @@ export function Header({ data, live }: { data: TraceData; live: boolean }) {
       </div>
       <div className="mt-1.5 flex flex-wrap items-center gap-x-6 gap-y-1.5">
         {/* A row of its own, always as high: what is read below must not move when the outcome is known. */}
-        <div role="group" aria-label="Outcome" className="flex h-7 w-full min-w-0 items-center">
+        <div role="group" aria-label="Outcome" className="flex min-h-7 w-full min-w-0 items-center sm:h-7">
           <Verdict data={data} />
         </div>
         <dl className="tabular flex flex-wrap items-baseline gap-x-5 gap-y-1 text-xs">
@@ -109,8 +109,8 @@ function Verdict({ data }: { data: TraceData }) {
         onClick={() => { select(targetOf(failure, data)) }}
         className="flex max-w-full min-w-0 items-center gap-2 rounded-md bg-warn-soft px-2.5 py-1 text-left text-warn hover:brightness-110"
       >
-        <TriangleAlert aria-hidden className="size-3.5 shrink-0" />
-        <span className="min-w-0 truncate">
+        <TriangleAlert aria-hidden className="mt-0.5 size-3.5 shrink-0 self-start" />
+        <span className="line-clamp-4 min-w-0 sm:block sm:truncate">
           <strong className="font-semibold">
             {code && `${code} `}
             {nameOf(failure)}

@@ -9,7 +9,7 @@ type Usage = Accounting['leaves']
 export function Tokens({ summary }: { summary: TraceSummary }) {
   const tokens = count(summary.tokens_in + summary.tokens_out)
   return (
-    <Popover label={`${tokens} tokens: how they were counted`} align="left" trigger={tokens}>
+    <Popover label={`${tokens} tokens: how they were counted`} align="left" inline trigger={tokens}>
       {() => <Reckoning traceId={summary.trace_id} version={summary.version} />}
     </Popover>
   )

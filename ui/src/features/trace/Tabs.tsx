@@ -15,7 +15,7 @@ const NAMES: Record<View, string> = {
   failures: 'Failures',
 }
 
-export function Tabs({ data, wide }: { data: TraceData; wide: boolean }) {
+export function Tabs({ data }: { data: TraceData }) {
   const { view, show } = useTraceView()
   const counts: Partial<Record<View, number>> = {
     graph: data.graph.nodes.length,
@@ -29,13 +29,15 @@ export function Tabs({ data, wide }: { data: TraceData; wide: boolean }) {
     } })))
   // Who came by a key goes on by keys: the arrows work in the view at once.
   const byKey = useRef(false)
+  const bar = useRef<HTMLElement>(null)
   useLayoutEffect(() => {
     if (byKey.current && view !== 'overview') document.querySelector<HTMLElement>('main [data-keys]')?.focus()
     byKey.current = false
+    bar.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
   }, [view])
   return (
-    <nav aria-label="Views" className="flex shrink-0 gap-0.5 overflow-x-auto px-3">
-      {VIEWS.filter((name) => wide || name !== 'graph' || view === 'graph').map((name) => (
+    <nav ref={bar} aria-label="Views" className="flex shrink-0 gap-0.5 overflow-x-auto px-3">
+      {VIEWS.map((name) => (
         <button
           key={name}
           type="button"

@@ -64,11 +64,11 @@ function Page({ data, live }: { data: TraceData; live: boolean }) {
   return (
     <div className="flex h-full flex-col">
       <Header data={data} live={live} />
-      <Tabs data={data} wide={wide} />
+      <Tabs data={data} />
       <div className="flex min-h-0 flex-1 border-t border-line bg-panel">
         {wide ? (
           <Split name="inspector" label="Width of the details" initial={0.68} min={0.35} max={0.85} first={main} second={<Inspector />} />
-        ) : selection.kind === 'none' || view === 'failures' ? (
+        ) : view === 'overview' || view === 'failures' || selection.kind === 'none' ? (
           main
         ) : (
           <Split name="sheet" direction="column" label="Height of the details" initial={0.45} first={main} second={<Inspector />} />
@@ -94,7 +94,8 @@ function MainView({ wide }: { wide: boolean }) {
           second={<TimelineView compact />}
         />
       ) : (
-        <GraphView compact />
+        // A phone has no room beside a picture: it says in words what happened.
+        <Inspector />
       )
     case 'graph':
       return <GraphView />

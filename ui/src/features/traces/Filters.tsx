@@ -26,7 +26,7 @@ export function Filters({ params, change, searchRef, when }: { params: URLSearch
     label: `${[codeOf(m), nameOf(m)].filter(Boolean).join(' ')} (${String(m.traces)})`,
   }))
   return (
-    <div role="search" aria-label="Filter traces" className="flex shrink-0 items-center gap-2 overflow-x-auto px-5 pb-3 sm:flex-wrap sm:overflow-visible xl:flex-nowrap">
+    <div role="search" aria-label="Filter traces" className="flex shrink-0 items-center gap-2 overflow-x-auto px-5 pb-3 *:shrink-0 sm:flex-wrap sm:overflow-visible">
       <SearchBox value={params.get('q') ?? ''} onChange={(value) => { change('q', value, true) }} inputRef={searchRef} />
       <Segments
         label="Status"
@@ -84,7 +84,7 @@ function SearchBox({ value, onChange, inputRef }: { value: string; onChange: (va
     return () => { clearTimeout(timer) }
   }, [typed, value, onChange])
   return (
-    <span className="relative min-w-36 flex-1 sm:max-w-72">
+    <span className="relative min-w-44 flex-1 sm:max-w-72">
       <Search aria-hidden className="pointer-events-none absolute top-1.5 left-2 size-4 text-faint" />
       <input
         ref={inputRef}

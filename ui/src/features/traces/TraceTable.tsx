@@ -9,7 +9,7 @@ import { Badge } from '@/shared/ui/basics'
 import { StatusIcon } from '@/shared/ui/status'
 import type { Column } from './columns'
 import type { Sort } from './model'
-import { nextSort } from './model'
+import { nameParts, nextSort } from './model'
 
 export function TraceTable({
   traces,
@@ -74,7 +74,7 @@ export function TraceTable({
   )
 }
 
-const HEAD = 'h-9 border-b border-line bg-raised px-3 text-xs font-medium whitespace-nowrap text-muted'
+const HEAD = 'h-9 border-b border-line bg-raised px-2 2xl:px-3 text-xs font-medium whitespace-nowrap text-muted'
 
 function HeadCell({ column, sort, onSort }: { column: Column; sort: Sort; onSort: (sort: Sort) => void }) {
   const active = column.sort !== undefined && sort.replace(/^-/, '') === column.sort
@@ -98,7 +98,7 @@ function HeadCell({ column, sort, onSort }: { column: Column; sort: Sort; onSort
   )
 }
 
-const CELL = 'h-10 border-b border-line px-3 whitespace-nowrap'
+const CELL = 'h-10 border-b border-line px-2 2xl:px-3 whitespace-nowrap'
 
 const Row = memo(function Row({
   trace,
@@ -137,9 +137,9 @@ const Row = memo(function Row({
       </td>
       <td className={clsx(CELL, 'w-full max-w-0 min-w-44 pl-4 sm:pl-1')}>
         <span className="flex min-w-0 items-center gap-2.5">
-          <StatusIcon status={trace.status} />
+          <StatusIcon status={trace.status} failures={trace.failure_count} />
           <Link data-row to={to} className="min-w-0 truncate font-medium hover:text-accent" title={trace.name}>
-            {trace.name || '(no name)'}
+            <Name name={trace.name} />
           </Link>
           {trace.replay_of && (
             <Link to={trace.replay_id ? `/replays/${trace.replay_id}` : `/traces/${trace.replay_of}`} className="shrink-0">
@@ -160,6 +160,17 @@ const Row = memo(function Row({
     </tr>
   )
 })
+
+/** Every row begins with the operation where capture wrote it: heard in full, seen where there is room. */
+function Name({ name }: { name: string }) {
+  const { operation, rest } = nameParts(name)
+  return (
+    <>
+      {operation && <span className="sr-only 2xl:not-sr-only">{operation} </span>}
+      {rest}
+    </>
+  )
+}
 
 /** The traces that were not there a moment ago, once there was something to compare with. */
 function useFresh(traces: readonly TraceSummary[]): ReadonlySet<string> {

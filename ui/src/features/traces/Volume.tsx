@@ -20,8 +20,8 @@ export function Volume({ since, when }: { since: string | null | undefined; when
   return (
     <div className="ml-auto hidden min-w-0 justify-end gap-6 lg:flex">
       <Spark
-        name="With errors"
-        figure={`${String(Math.round((100 * data.errors) / data.traces))} %`}
+        name="Traces"
+        figure={`${count(data.traces)} · ${String(Math.round((100 * data.errors) / data.traces))} % errors`}
         title="Traces over time"
         bars={over((p) => [p.errors, p.traces - p.errors], [0, 0])}
         colours={['var(--danger)', 'var(--accent-strong)']}

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { sinceOf } from '@/shared/period'
-import { isFiltered, nextSort, queryOf, viewOf, withParam } from './model'
+import { isFiltered, nameParts, nextSort, queryOf, viewOf, withParam } from './model'
 
 const NOW = Date.parse('2026-03-01T12:34:56.789Z')
 const params = (text: string) => new URLSearchParams(text)
@@ -35,4 +35,10 @@ test('a saved view keeps filters and order, not the page', () => {
   expect(viewOf(params('page=4&q=x&sort=-cost&size=25'))).toBe('q=x&sort=-cost')
   expect(isFiltered(params('page=2'))).toBe(false)
   expect(isFiltered(params('agent=a'))).toBe(true)
+})
+
+test('a name is read without the operation every row begins with', () => {
+  expect(nameParts('invoke_workflow research team')).toEqual({ operation: 'invoke_workflow', rest: 'research team' })
+  expect(nameParts('invoke_workflow')).toEqual({ operation: '', rest: 'invoke_workflow' })
+  expect(nameParts('')).toEqual({ operation: '', rest: '(no name)' })
 })

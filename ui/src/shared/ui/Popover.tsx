@@ -1,9 +1,9 @@
-/** A button with a small panel under it; Escape, a click elsewhere or leaving by Tab closes it. */
+/** A button with a small panel under it; Escape, a click elsewhere or leaving by Tab closes it. `inline`: it is a word of a sentence. */
 import type { ReactNode } from 'react'
 import { useEffect, useId, useRef, useState } from 'react'
 import { Button } from './basics'
 
-export function Popover({ label, trigger, align = 'right', children }: { label: string; trigger: ReactNode; align?: 'left' | 'right'; children: (close: () => void) => ReactNode }) {
+export function Popover({ label, trigger, align = 'right', inline = false, children }: { label: string; trigger: ReactNode; align?: 'left' | 'right'; inline?: boolean; children: (close: () => void) => ReactNode }) {
   const [open, setOpen] = useState(false)
   const box = useRef<HTMLDivElement>(null)
   const id = useId()
@@ -32,7 +32,13 @@ export function Popover({ label, trigger, align = 'right', children }: { label: 
         }
       }}
     >
-      <Button aria-label={label} aria-expanded={open} aria-controls={open ? id : undefined} onClick={() => { setOpen(!open) }}>
+      <Button
+        aria-label={label}
+        aria-expanded={open}
+        aria-controls={open ? id : undefined}
+        onClick={() => { setOpen(!open) }}
+        look={inline ? 'text' : 'outline'}
+      >
         {trigger}
       </Button>
       {open && (

@@ -2,12 +2,13 @@
 import clsx from 'clsx'
 import type { ButtonHTMLAttributes, ReactNode, Ref } from 'react'
 
-type Look = 'plain' | 'solid' | 'outline' | 'danger'
+type Look = 'plain' | 'solid' | 'outline' | 'danger' | 'text'
 
 const LOOKS: Record<Look, string> = {
   plain: 'text-muted hover:bg-hover hover:text-text',
   outline: 'border border-line bg-panel text-text hover:border-line-strong hover:bg-hover',
   solid: 'bg-accent-strong text-on-accent hover:brightness-110',
+  text: 'rounded underline decoration-faint decoration-dotted underline-offset-3 hover:text-accent',
   danger: 'border border-line bg-panel text-danger hover:border-danger hover:bg-danger-soft',
 }
 
@@ -26,7 +27,7 @@ export function Button({
   return (
     <button
       type="button"
-      className={clsx(SHAPE, LOOKS[look], className)}
+      className={clsx(look !== 'text' && SHAPE, LOOKS[look], className)}
       {...rest}
     />
   )
@@ -199,7 +200,7 @@ export function Select({
       value={value}
       onChange={(e) => { onChange(e.target.value) }}
       className={clsx(
-        'h-7 max-w-44 min-w-0 rounded-md border bg-panel px-1.5 text-xs font-medium hover:border-line-strong',
+        'h-7 max-w-44 min-w-0 rounded-md border bg-panel px-1.5 [field-sizing:content] text-xs font-medium hover:border-line-strong',
         value && any !== undefined ? 'border-accent text-text' : 'border-line text-muted',
       )}
     >

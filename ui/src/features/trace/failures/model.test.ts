@@ -35,7 +35,7 @@ test('failures have names people know', () => {
   expect(nameOf(failure({ mode: 'tool_error', subcategory: 'tool_error_ignored' }))).toBe('Tool error ignored')
   expect(codeOf(failure({ mode: 'tool_error' }))).toBeNull()
   expect(filterOf(failure({}))).toBe('1.3')
-  expect(title('inter-agent_misalignment')).toBe('Inter agent misalignment')
+  expect(title('inter-agent_misalignment')).toBe('Inter-agent misalignment')
 })
 
 test('who found it is said, people included', () => {

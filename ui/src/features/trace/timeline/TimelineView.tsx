@@ -46,7 +46,7 @@ export function TimelineView({ compact = false }: { compact?: boolean }) {
       bar={
         <>
           <PanelTitle>Timeline</PanelTitle>
-          <span className="relative min-w-0">
+          <span className="relative shrink-0 sm:min-w-0 sm:shrink">
             <Search aria-hidden className="pointer-events-none absolute top-1.5 left-1.5 size-3.5 text-faint" />
             <input
               type="search"
