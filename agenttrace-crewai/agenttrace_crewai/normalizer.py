@@ -105,11 +105,11 @@ def _coworker(span: Span) -> dict[str, Any]:
     """What a call by which an agent asks another says of the other, whose run is not recorded."""
     arguments = _json(span.input)
     asked = (_text(arguments.get("coworker")) or "").strip("'\"").casefold()
+    if not asked:
+        return {}
     described = str(span.attributes.get("tool.description"))
     roles = described.rpartition("coworkers: ")[2].partition("\n")[0]
     named = re.search(rf"(?<!\w){re.escape(asked)}(?!\w)", roles, re.IGNORECASE)
-    if not asked:
-        return {}
     role = named[0] if named else _text(arguments["coworker"])
     return {"kind": "agent", "agent": role, "input": _asked(span) or span.input}
 

@@ -63,6 +63,7 @@ def test_the_demo_goes_back_and_mends_its_run_then_serves_until_ctrl_c(home: Hom
 
     try:
         demo.wait_for("Serving until Ctrl-C")
+        demo.wait_for(r"demo can replay: research-team \(langgraph\)")
         page = get(f"{home.url}/api/traces")
         [replay] = get(f"{home.url}/api/replays")["items"]
     finally:

@@ -47,7 +47,7 @@ def warned(output: str, report: str, instructions: str = "You look up prices.") 
     return run(
         agent(
             "scout",
-            llm(calls("lookup", "{}"), input=instructions),
+            llm(calls("lookup", "{}"), input=[{"role": "system", "content": instructions}]),
             tool("lookup", input="fridge X1", output=output),
             sends=message("coder", report, type="result"),
         )

@@ -55,21 +55,29 @@ class Application(msgspec.Struct, frozen=True):
     correction: Correction
 
 
-_LOUDER = Correction(
+_LOUDER = (
     "messages/-1/content",
     "REJECTED: the audited accounts show 8.2 %, not 18.0 %.",
     "critic rejects the figure in so many words",
 )
-_STRICTER = Correction(
+_STRICTER = (
     "description",
     "Did Northwind Robotics grow faster than its industry in 2024? Give its revenue growth with "
     "the source and compare it with the industry average. Mind that an objection is a rejection.",
     "the task says that an objection is a rejection",
 )
 APPLICATIONS = {
-    Framework.langgraph: Application("research_team.py", "langgraph", _LOUDER),
-    Framework.autogen: Application("research_team_autogen.py", "autogen_agentchat", _LOUDER),
-    Framework.crewai: Application("research_team_crewai.py", "crewai", _STRICTER),
+    Framework.langgraph: Application(
+        "research_team.py", "langgraph", Correction("research-team", *_LOUDER)
+    ),
+    Framework.autogen: Application(
+        "research_team_autogen.py",
+        "autogen_agentchat",
+        Correction("research-team-autogen", *_LOUDER),
+    ),
+    Framework.crewai: Application(
+        "research_team_crewai.py", "crewai", Correction("research-team-crewai", *_STRICTER)
+    ),
 }
 
 

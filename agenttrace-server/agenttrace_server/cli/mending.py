@@ -5,7 +5,6 @@ from typing import Any
 
 import msgspec
 
-from agenttrace.errors import ServerError
 from agenttrace_server.cli.client import Client
 from agenttrace_server.cli.terminal import say, warn, write_line
 from agenttrace_server.cli.waiting import compared_with_original, ended, post
@@ -14,8 +13,12 @@ WORKER_SECONDS = 60.0
 
 
 class Correction(msgspec.Struct, frozen=True):
-    """What is changed in the state before the decisive step, and what that means in words."""
+    """What is changed in the state before the decisive step, and what that means in words.
 
+    `target` is what the demo's worker calls its application: no other may take the replay.
+    """
+
+    target: str
     path: str
     value: str
     meaning: str
@@ -26,9 +29,15 @@ def mend(client: Client, trace_id: str, correction: Correction) -> None:
 
     A demo that cannot be mended is still a demo: then a warning says why.
     """
-    step = client.get("traces", trace_id, "decisive")["steps"][0]
+    steps = client.get("traces", trace_id, "decisive")["steps"]
+    if not steps or not steps[0]["message_id"]:
+        warn("no message decided this run, so there is nothing to go back to")
+        return
+    step = steps[0]
     say(f"Going back to before {step['agent']} went wrong; this time {correction.meaning}")
-    _until_a_worker_is_there(client)
+    if not _offered(client, correction.target):
+        warn(f"no worker offered {correction.target} within {WORKER_SECONDS:.0f} s")
+        return
     made = ended(client, post(client, _wish(trace_id, step["message_id"], correction)))
     if made["status"] != "succeeded":
         warn(f"the replay {made['status']}: {made['error'] or made['note']}")
@@ -40,6 +49,7 @@ def _wish(trace_id: str, message_id: str, correction: Correction) -> dict[str, A
     return {
         "trace_id": trace_id,
         "message_id": message_id,
+        "target": correction.target,
         "edits": [{"path": correction.path, "value": correction.value}],
         # The demo's tools look up constants: they may run again.
         "live_tools": "all",
@@ -47,12 +57,15 @@ def _wish(trace_id: str, message_id: str, correction: Correction) -> dict[str, A
     }
 
 
-def _until_a_worker_is_there(client: Client) -> None:
+def _offered(client: Client, target: str) -> bool:
+    """Wait until a worker that can run the target is connected; say whether one is."""
     deadline = time.monotonic() + WORKER_SECONDS
-    while not client.get("workers")["items"]:
-        if time.monotonic() > deadline:
-            raise ServerError(f"no worker came up in {WORKER_SECONDS:.0f} s; see above for why")
+    while time.monotonic() < deadline:
+        workers = client.get("workers")["items"]
+        if any(offer["name"] == target for worker in workers for offer in worker["targets"]):
+            return True
         time.sleep(0.1)
+    return False
 
 
 def _print(client: Client, made: dict[str, Any]) -> None:

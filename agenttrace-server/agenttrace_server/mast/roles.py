@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from agenttrace import chat
 from agenttrace.models import USER, FailureAnnotation
 from agenttrace_server.mast.constraints import broken
 from agenttrace_server.mast.finding import quote
@@ -56,9 +55,8 @@ def outside_role(talk: Talk) -> Iterator[FailureAnnotation]:
     for span in talk.tools:
         name = span.tool or span.name
         used.setdefault(talk.trace.agent_of(span), {}).setdefault(name.lower(), span.span_id)
-    prompts = _prompts(talk)
     for agent in talk.trace.agents:
-        role = f"{agent.role or ''}\n{prompts.get(agent.name, '')}"
+        role = f"{agent.role or ''}\n{talk.prompts.get(agent.name, '')}"
         if found := _NO_CODE.search(role):
             said = (s for s in talk.said if s.sender == agent.name)
             wrote = next((s for s in said if _CODE.search(s.text[:8000])), None)
@@ -84,14 +82,3 @@ def outside_role(talk: Talk) -> Iterator[FailureAnnotation]:
                     "does.",
                     confidence=0.85,
                 )
-
-
-def _prompts(talk: Talk) -> dict[str, str]:
-    """Return the system prompt of each agent's first model call that has one."""
-    prompts: dict[str, str] = {}
-    for span in talk.trace.spans:
-        agent = talk.trace.agent_of(span) if span.kind == "llm" and span.input else None
-        if agent is not None and agent not in prompts:
-            system = (m["content"] for m in chat.read(span.input) if m["role"] == "system")
-            prompts[agent] = str(next(system, ""))
-    return prompts

@@ -67,14 +67,13 @@ def withheld_warning(talk: Talk) -> Iterator[FailureAnnotation]:
     said before is no warning: frameworks remind of the format in a tool's answer. Cannot see a fact
     that is withheld without being marked as important.
     """
-    instructions = _first_asked(talk)
     for span in talk.tools:
         output = (span.output or "")[:8000]
         found = _WARNS.search(output)
         agent = talk.trace.agent_of(span)
         if not found or agent is None or signs.tool_error(span):
             continue
-        if found[0].lstrip(".! \n")[:60] in instructions.get(agent, ""):
+        if found[0].lstrip(".! \n")[:60] in talk.prompts.get(agent, ""):
             continue
         reports = (s for s in talk.said if s.sender == agent and s.message.sent_at >= span.end_ns)
         report = next(reports, None)
@@ -95,15 +94,6 @@ def withheld_warning(talk: Talk) -> Iterator[FailureAnnotation]:
                 confidence=0.6,
             )
             return
-
-
-def _first_asked(talk: Talk) -> dict[str | None, str]:
-    """Return what each agent's model was given when it was first asked: its instructions too."""
-    first: dict[str | None, str] = {}
-    for call in talk.trace.spans:
-        if call.kind == "llm" and call.input:
-            first.setdefault(talk.trace.agent_of(call), call.input)
-    return first
 
 
 def said_one_did_another(talk: Talk) -> Iterator[FailureAnnotation]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Final
 
+from agenttrace import chat
 from agenttrace.models import USER, Message, Span, Trace
 from agenttrace_server.mast import signs
 
@@ -92,6 +93,17 @@ class Talk:
     def tools(self) -> list[Span]:
         """The tool calls, each once, in start order."""
         return list(signs.outermost(self.trace, "tool"))
+
+    @cached_property
+    def prompts(self) -> dict[str, str]:
+        """The system prompt of each agent's first model call that has one."""
+        prompts: dict[str, str] = {}
+        for span in self.trace.spans:
+            agent = self.trace.agent_of(span) if span.kind == "llm" and span.input else None
+            if agent is not None and agent not in prompts:
+                system = (m["content"] for m in chat.read(span.input) if m["role"] == "system")
+                prompts[agent] = str(next(system, ""))
+        return prompts
 
     @cached_property
     def ended(self) -> bool:

@@ -83,7 +83,7 @@ export function useTrace(id: string) {
 
 /** A trace's row of the list. */
 export function useTraceSummary(id: string) {
-  return useQuery({ ...ofTrace.summary(id), enabled: id !== '' })
+  return useQuery(ofTrace.summary(id))
 }
 
 /** One span, whole. */

@@ -26,7 +26,8 @@ interface Named {
 /** `tool_error_ignored` becomes `Tool error ignored`; a MAST code its name. */
 export function title(name: string): string {
   if (MAST[name]) return MAST[name]
-  const words = name.replace(/[_-]+/g, ' ').trim().replace(/^inter agent\b/, 'inter-agent')
+  // Where underscores part the words, a hyphen is part of one: `inter-agent_misalignment`.
+  const words = name.replace(name.includes('_') ? /_+/g : /-+/g, ' ').trim()
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 

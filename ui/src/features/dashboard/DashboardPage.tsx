@@ -75,7 +75,8 @@ function Figures({ stats, since, until }: { stats: Stats; since: string | undefi
         <Card title={stats.cost_usd === null ? 'Tokens' : 'Cost'}>
           <Bars
             title={stats.cost_usd === null ? 'Tokens over time' : 'Cost over time'}
-            height={92} scale
+            height={92}
+            scale
             bars={over((p) => [stats.cost_usd === null ? p.tokens : (p.cost_usd ?? 0)], [0])}
             colours={['var(--agent-4)']}
             names={['']}

@@ -1,8 +1,8 @@
 /** One agent: its figures, its tools and models, what it heard and said. */
 import { Link } from 'react-router'
-import { USER } from '@/shared/palette'
 import { ContentSection } from '@/shared/content/Content'
 import { cost, count, plural } from '@/shared/format'
+import { USER } from '@/shared/palette'
 import { Badge, Button } from '@/shared/ui/basics'
 import { useTraceView } from '../context'
 import { FailureCard } from '../failures/FailureCard'

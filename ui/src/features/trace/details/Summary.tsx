@@ -1,9 +1,9 @@
 /** Nothing selected: what was asked, what came out, what went wrong, who took part. */
 import { CircleCheck } from 'lucide-react'
 import { useSpan } from '@/api/queries'
-import { USER } from '@/shared/palette'
 import { ContentSection } from '@/shared/content/Content'
 import { cost, count } from '@/shared/format'
+import { USER } from '@/shared/palette'
 import { Skeleton } from '@/shared/ui/basics'
 import { useTraceView } from '../context'
 import { FailureList } from '../failures/FailureList'
