@@ -100,6 +100,8 @@ def create_app(
         # The usual pages load their scripts from elsewhere, which our content policy forbids.
         docs_url=None,
         redoc_url=None,
+        # Few exporters follow a redirect, and behind a proxy it may lead to a wrong address.
+        redirect_slashes=False,
         servers=[{"url": settings.root_path or "/"}],
     )
     app.state.settings = settings

@@ -65,7 +65,10 @@ class Pages:
         if not path or "\0" in path:
             return None
         file = (self._static / path).resolve()
-        return file if file.is_relative_to(self._static) and file.is_file() else None
+        try:
+            return file if file.is_relative_to(self._static) and file.is_file() else None
+        except OSError:  # a name longer than any file may have
+            return None
 
     def _page(self, root: str) -> Response:
         """Return index.html, told where it is served so that deep links find their assets."""

@@ -223,6 +223,7 @@ class TestSpans:
             (0, "unspecified"),
             (99, "unspecified"),
             ("nonsense", "unspecified"),
+            ("9" * 5000, "unspecified"),
         ],
     )
     def test_enums_are_numbers_or_names(self, kind: Any, read: str) -> None:

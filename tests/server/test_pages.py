@@ -57,6 +57,7 @@ def test_files_that_are_not_there_are_not_found(client: TestClient) -> None:
     for path in ("/assets/old-9z.js", "/robots.txt", "/assets/", "/api", "/api/x", "/v1/x"):
         assert client.get(path).status_code == 404, path
     assert client.post("/traces").status_code == 404
+    assert client.get(f"/{'long' * 5000}.js").status_code == 404
 
 
 @pytest.mark.parametrize(

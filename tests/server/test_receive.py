@@ -350,7 +350,9 @@ def test_only_post_is_allowed(server: Receiver, path: str, method: str) -> None:
     assert status_of(response).message
 
 
-@pytest.mark.parametrize("path", ["/v1/metrics", "/v1/trace", "/v1/", "/v1/traces/x"])
+@pytest.mark.parametrize(
+    "path", ["/v1/metrics", "/v1/trace", "/v1/", "/v1/traces/", "/v1/traces/x"]
+)
 def test_nothing_else_is_there(server: Receiver, path: str) -> None:
     response = server.post(body(), path=path)
 

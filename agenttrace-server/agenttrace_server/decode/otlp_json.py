@@ -3,6 +3,7 @@
 import base64
 import binascii
 import math
+import re
 import time
 from contextlib import suppress
 from typing import Any
@@ -221,7 +222,8 @@ def _enum(value: json_request.Enum, prefix: str, names: tuple[str, ...]) -> str:
         name = value.removeprefix(prefix).lower()
         if name in names:
             return name
-        value = int(value) if value.isascii() and value.isdigit() else 0
+        # At most two digits: Python refuses to read a number of thousands of them.
+        value = int(value) if re.fullmatch("[0-9]{1,2}", value) else 0
     return names[value] if value is not None and 0 <= value < len(names) else names[0]
 
 
