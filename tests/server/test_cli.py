@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from agenttrace_server.cli import reports
-from agenttrace_server.cli.check import counts
+from agenttrace_server.cli.fail_on import counts
 from agenttrace_server.decode import decode
 from agenttrace_server.encode import encode_protobuf
 from support.command import Home
@@ -221,7 +221,7 @@ def test_check_fails_on_findings_says_which_and_stores_nothing(home: Home, tmp_p
     failing = failing_capture(tmp_path)
 
     found = home.run("check", failing, "--format", "json")
-    text = home.run("check", failing, "--fail-on", "no-such-mode")
+    text = home.run("check", failing, "--fail-on", "deadlock")
     stored = home.run("traces", "list", "--format", "json")
 
     assert (found.code, text.code) == (1, 0)
@@ -229,6 +229,28 @@ def test_check_fails_on_findings_says_which_and_stores_nothing(home: Home, tmp_p
     assert found.json["traces"][0]["failures"][0]["explanation"]
     assert "No failures found." in text.out
     assert stored.json["total"] == 0
+
+
+def test_check_names_a_mode_that_is_none_rather_than_passing_for_ever(
+    home: Home, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("- mode: too_slow\n  category: house\n  span: { duration_ms: { below: 0 } }\n")
+
+    slip = home.run("check", SWARM, "--fail-on", "hgih")
+    own = home.run("check", SWARM, "--rules", rules, "--fail-on", "too-slow", "--fail-on", "house")
+
+    assert slip.code == 2
+    assert slip.says("error: --fail-on hgih: .*did you mean high.*task_verification.*deadlock")
+    assert (own.code, own.err) == (0, "")
+
+
+def test_check_looks_at_a_run_in_many_traces_as_a_whole(home: Home) -> None:
+    [parts] = [path for path in CAPTURES if path.name == "autogen-0.7.5-builtin-early-exit.json"]
+
+    [run] = home.run("check", parts, "--format", "json").json["traces"]
+
+    assert set(run["agents"]) >= {"writer", "critic"}
 
 
 def test_check_takes_stored_traces_too(served: Home, tmp_path: Path) -> None:
@@ -314,8 +336,11 @@ def test_nothing_in_a_trace_becomes_markup_in_a_report() -> None:
 def test_check_cannot_tell_about_a_broken_file(home: Home, tmp_path: Path) -> None:
     broken = tmp_path / "broken.json"
     broken.write_text("{")
+    logs = home.run("check", LOGS[0])
 
     assert home.run("check", broken).code == 2
+    assert logs.code == 2
+    assert logs.says("there is no span in it")
 
 
 @pytest.mark.parametrize(

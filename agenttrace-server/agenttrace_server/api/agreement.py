@@ -30,9 +30,14 @@ JSON_LINES = "application/x-ndjson"
 
 
 @router.get("/failure-modes", operation_id="listFailureModes", responses=problems())
-def list_failure_modes() -> Listing[FailureMode]:
-    """List the kinds of failure that have a name here; classifiers and rules may add others."""
-    items = [FailureMode(**msgspec.structs.asdict(mode)) for mode in KNOWN]
+def list_failure_modes(request: Request) -> Listing[FailureMode]:
+    """List the kinds of failure that have a name here, and those of the rules as they are now.
+
+    Classifiers and people may use any other name.
+    """
+    own = (rule.kind for rule in request.app.state.rules.agenttrace_classifiers())
+    modes = {mode.mode: mode for mode in (*own, *KNOWN)}
+    items = [FailureMode(**msgspec.structs.asdict(mode)) for mode in modes.values()]
     return Listing(items=items, total=len(items), offset=0, limit=len(items))
 
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
 from agenttrace.errors import AgentTraceError
-from agenttrace.models import Severity
 from agenttrace_server.cli.client import Client, ServerURL, api_path, connect, in_process
 from agenttrace_server.cli.configuration import DatabaseURL, read_settings
+from agenttrace_server.cli.fail_on import counts, require_known
 from agenttrace_server.cli.reports import WRITERS
 from agenttrace_server.cli.terminal import (
     error_line,
@@ -24,9 +24,6 @@ from agenttrace_server.cli.terminal import (
 )
 from agenttrace_server.cli.traces import print_failures
 from agenttrace_server.cli.transfer import import_file
-
-SEVERITIES: tuple[str, ...] = get_args(Severity)
-"""From harmless to grave."""
 
 
 class Report(StrEnum):
@@ -85,7 +82,7 @@ def check(
     their own: nothing is stored, nothing leaves this machine.
     """
     try:
-        found = _check_all(target, server, database_url, rules)
+        found = _check_all(target, server, database_url, rules, fail_on or [])
     except AgentTraceError as error:
         error_line(str(error))
         raise typer.Exit(2) from None
@@ -107,7 +104,11 @@ def check(
 
 
 def _check_all(
-    target: list[str], server: str | None, database_url: str | None, rules: Path | None
+    target: list[str],
+    server: str | None,
+    database_url: str | None,
+    rules: Path | None,
+    fail_on: list[str],
 ) -> list[dict[str, Any]]:
     files = [name for name in target if Path(name).exists()]
     ids = [name for name in target if name not in files]
@@ -118,30 +119,15 @@ def _check_all(
         raise typer.BadParameter("--rules is for files; a server has its own (AGENTTRACE_RULES)")
     found: list[dict[str, Any]] = []
     with ExitStack() as stack:
+        clients = []
         if files:
-            client = stack.enter_context(_scratch(rules))
+            clients.append(client := stack.enter_context(_scratch(rules)))
             found += [trace for name in files for trace in _check_file(client, name)]
         if ids:
-            client = stack.enter_context(connect(server, database_url))
+            clients.append(client := stack.enter_context(connect(server, database_url)))
             found += [_check_trace(client, client.trace_id(name), name) for name in ids]
+        require_known(fail_on, (one for trace in found for one in trace["failures"]), clients)
     return found
-
-
-def counts(failure: dict[str, Any], fail_on: list[str]) -> bool:
-    """Whether a finding counts: nobody rejected it, and it is among what was asked for."""
-    if failure["review"] == "rejected":
-        return False
-    names = {_plain(failure[field]) for field in ("mode", "category", "subcategory")}
-    rank = SEVERITIES.index(failure["severity"])
-    return not fail_on or any(
-        rank >= SEVERITIES.index(wanted) if wanted in SEVERITIES else wanted in names
-        for wanted in map(_plain, fail_on)
-    )
-
-
-def _plain(name: str) -> str:
-    """Taxonomies write their names with spaces, hyphens or underscores."""
-    return name.lower().replace("_", " ").replace("-", " ")
 
 
 @contextmanager
@@ -165,7 +151,11 @@ def _check_file(client: Client, name: str) -> list[dict[str, Any]]:
         raise AgentTraceError(f"{name}: {imported.error}")
     for reason in imported.reasons:
         warn(f"{name}: left out {reason}")
-    return [_check_trace(client, trace_id, name, is_file=True) for trace_id in imported.traces]
+    if not imported.traces:
+        raise AgentTraceError(f"{name}: there is no span in it")
+    # Some instrumentations break a run into many traces, which are joined as they are analysed.
+    whole = {client.get("traces", one, "parts")["trace_id"] or one: None for one in imported.traces}
+    return [_check_trace(client, trace_id, name, is_file=True) for trace_id in whole]
 
 
 def _check_trace(client: Client, trace_id: str, name: str, is_file: bool = False) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from agenttrace.errors import InvalidRules
 from agenttrace.hookspecs import hookimpl
-from agenttrace.models import Classifier
 from agenttrace_server.yaml_rules.reading import read_rules
 from agenttrace_server.yaml_rules.rule import Rule
 
@@ -36,7 +35,7 @@ class RuleFile:
         return self._rules
 
     @hookimpl
-    def agenttrace_classifiers(self) -> Iterable[Classifier]:
+    def agenttrace_classifiers(self) -> Iterable[Rule]:
         """Find what the rules describe; asked once per trace, so that an edit takes effect."""
         stamp = self._now()
         if stamp != self._stamp:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from agenttrace.models import FailureAnnotation, Message, Severity, Span, Trace
 from agenttrace_server.mast.finding import finding, quote
+from agenttrace_server.taxonomy import Mode
 from agenttrace_server.yaml_rules.conditions import Condition, Match, TooSlow
 from agenttrace_server.yaml_rules.fields import TEXTS, Subject, read
 
@@ -52,6 +53,7 @@ class Rule:
             "severity": severity,
             "confidence": confidence,
         }
+        self.kind = Mode(mode, category, subcategory, "found by a rule of your own")
         self._explain = explain
         self._count = count
         self._per = per

@@ -431,7 +431,9 @@ export interface paths {
         };
         /**
          * List Failure Modes
-         * @description List the kinds of failure that have a name here; classifiers and rules may add others.
+         * @description List the kinds of failure that have a name here, and those of the rules as they are now.
+         *
+         *     Classifiers and people may use any other name.
          */
         get: operations["listFailureModes"];
         put?: never;
