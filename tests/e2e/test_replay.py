@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -145,7 +145,7 @@ def test_two_chosen_traces_are_compared(
     expect(page.get_by_text("Here the two part")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (1280, "light"), (390, "light")])
 @pytest.mark.parametrize(
     "path",
     ["replays", "replays/{replay_id}", "traces/{team}/replay", "compare?left={team}&right={run}"],
@@ -158,7 +158,9 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
     axe: str,
     path: str,
     width: int,
+    theme: Literal["dark", "light"],
 ) -> None:
+    page.emulate_media(color_scheme=theme)
     page.set_viewport_size({"width": width, "height": 844})
     names = {"team": team, "run": replayed["trace_id"], "replay_id": replayed["replay_id"]}
     page.goto(f"{server.url}/{path.format(**names)}")
