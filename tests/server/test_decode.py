@@ -459,9 +459,11 @@ class TestCaptures:
 
     def test_a_broken_jaeger_span_costs_only_itself(self) -> None:
         good = {"traceID": "a1", "spanID": "b2", "operationName": "x", "processID": "p1"}
-        body = json.dumps({"data": [{"spans": [good, {"traceID": 5}, {**good, "spanID": "zz"}]}]})
+        no_hex = {"traceID": "a1", "spanID": "zz", "refType": "FOLLOWS_FROM"}
+        bad = [{"traceID": 5}, {**good, "spanID": "zz"}, {**good, "references": [no_hex]}]
+        body = json.dumps({"data": [{"spans": [good, *bad]}]})
 
         found = decode(body.encode(), JSON)
 
         assert [one.trace_id for one in found.spans] == ["a1".zfill(32)]
-        assert len(found.rejected) == 2
+        assert len(found.rejected) == 3

@@ -88,12 +88,10 @@ def spans(body: bytes) -> tuple[list[RawSpan], list[Rejected]] | None:
 def _span(
     span: _Span, processes: dict[str, _Process], scopes: dict[tuple[str, str, str], Scope]
 ) -> RawSpan:
-    # Jaeger writes 64-bit trace ids short, OpenTelemetry always 128 bits.
-    trace_id, span_id = span.traceID.lower().zfill(32), span.spanID.lower().zfill(16)
+    trace_id, span_id = _id(span.traceID, 32), _id(span.spanID, 16)
     references = span.references or []
     parents = [r for r in references if r.kind == "CHILD_OF" and r.trace_id == span.traceID]
-    parent_id = parents[0].spanID.lower().zfill(16) if parents else ""
-    _check_hex(trace_id + span_id + parent_id)
+    parent_id = _id(parents[0].spanID, 16) if parents else ""
     start_ns, duration_ns = int(span.startTime) * 1000, int(span.duration) * 1000
     tags = _attributes(span.tags)
     status, message = _status(tags)
@@ -110,7 +108,7 @@ def _span(
         tags,
         tuple(_event(log) for log in span.logs or ()),
         tuple(
-            SpanLink(r.trace_id.lower().zfill(32), r.spanID.lower().zfill(16))
+            SpanLink(_id(r.trace_id, 32), _id(r.spanID, 16))
             for r in references
             if r not in parents[:1]
         ),
@@ -119,11 +117,12 @@ def _span(
     )
 
 
-def _check_hex(ids: str) -> None:
+def _id(text: str, digits: int) -> str:
+    """Return an id in full: Jaeger writes 64-bit trace ids short, OpenTelemetry always 128 bits."""
     try:
-        bytes.fromhex(ids)
+        return bytes.fromhex(text.zfill(digits)).hex()
     except ValueError as error:
-        raise BadSpan(f"Ids are no hex digits: {ids[:80]!r}") from error
+        raise BadSpan(f"{text[:64]!r} is no hex id") from error
 
 
 def _scope(

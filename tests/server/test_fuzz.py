@@ -1,0 +1,26 @@
+"""Coverage-guided fuzzing, for as long as a test may take; `benchmarks/fuzz.py` goes on longer."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+HARNESS = Path(__file__).parents[1] / "support" / "fuzzing.py"
+
+if find_spec("atheris") is None:
+    pytest.skip("Atheris has no wheel for this platform", allow_module_level=True)
+
+RUNS = {"decoders": 6000, "edge": 1000}
+
+
+@pytest.mark.parametrize("target", RUNS)
+def test_no_bytes_are_the_programs_fault(target: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(HARNESS), target, str(tmp_path)]
+    options = [f"-runs={RUNS[target]}", "-seed=1", "-max_len=9000", "-timeout=120"]
+
+    done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"Done {RUNS[target]} runs" in done.stderr
