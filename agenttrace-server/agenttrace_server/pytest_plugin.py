@@ -6,12 +6,14 @@
         assert agenttrace.messages("planner", "coder")
         agenttrace.assert_no_failures()
 
-Everything stays in memory: no server, no network. Failures are found and shown by the settings a
-server would have (`AGENTTRACE_CONFIDENCE_THRESHOLD`, `AGENTTRACE_RULES`).
+Everything stays in memory: no server, no network, nothing that reaches the exporters of an
+OpenTelemetry the application has set up. Failures are found and shown by the settings a server
+would have (`AGENTTRACE_CONFIDENCE_THRESHOLD`, `AGENTTRACE_RULES`).
 """
 
+import os
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,6 +36,11 @@ class Recorded:
         self._spans = -1
         self._traces: list[Trace] = []
         self._failures: list[FailureAnnotation] = []
+
+    def __repr__(self) -> str:
+        """Say who talked to whom: pytest shows this where an assertion fails."""
+        pairs = dict.fromkeys(f"{one.sender} → {one.recipient}" for one in self.messages())
+        return f"<recorded: {', '.join(pairs or self.agents) or 'no agent'}>"
 
     @property
     def traces(self) -> "list[Trace]":
@@ -75,7 +82,8 @@ class Recorded:
         found = [one for one in self.failures() if not {one.mode, one.subcategory} & set(ignore)]
         if found:
             lines = [line for one in found for line in _lines(one)]
-            pytest.fail("\n".join([f"{len(found)} failures", *lines]), pytrace=False)
+            number = f"{len(found)} failure{'s' if len(found) > 1 else ''}"
+            pytest.fail("\n".join([number, *lines]), pytrace=False)
 
     def assert_agents(self, *names: str) -> None:
         """Fail unless each of these agents took part."""
@@ -114,30 +122,44 @@ class Recorded:
 def agenttrace() -> Iterator[Recorded]:
     """Record the agents of this test in memory; see `agenttrace_server.pytest_plugin.Recorded`."""
     # Not above: pytest loads this module in every run, used or not.
+    from opentelemetry import trace
+    from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+    from opentelemetry.sdk.trace import TracerProvider, sampling
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
     from agenttrace import sdk
+    from agenttrace.ids import UrandomIds
     from agenttrace.testing import InMemoryExporter
     from agenttrace_server.analyse import classifiers
     from agenttrace_server.settings import Settings
     from agenttrace_server.yaml_rules import RuleFile
 
+    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        pytest.fail(
+            "OTEL_SDK_DISABLED=true keeps agents from being recorded: unset it for this test"
+        )
     settings = Settings()
     rules = RuleFile(settings.rule_file, required=settings.rules is not None)
     rules.load()
     exporter = InMemoryExporter()
-    recorded = Recorded(exporter, classifiers.load(rules), settings.thresholds)
     already = sdk.recording()
     if already is None:
-        sdk.instrument(service_name="pytest", exporter=exporter)
-        yield recorded
+        own = TracerProvider(
+            sampler=sampling.ALWAYS_ON,
+            resource=Resource.create({SERVICE_NAME: "pytest"}),
+            id_generator=UrandomIds(),
+            shutdown_on_exit=False,
+        )
+        sdk.instrument(exporter=exporter, tracer_provider=own)
+    # What the application records by itself, with us or with other instrumentations, is heard too.
+    others: Any = already.provider if already else trace.get_tracer_provider()
+    listening = SimpleSpanProcessor(exporter)
+    if hasattr(others, "add_span_processor"):
+        others.add_span_processor(listening)
+    yield Recorded(exporter, classifiers.load(rules), settings.thresholds)
+    sdk.remove_processor(others, listening)
+    if already is None:
         sdk.uninstrument()
-        return
-    # The application under test records itself, to wherever it does: listen in.
-    processor = SimpleSpanProcessor(exporter)
-    already.provider.add_span_processor(processor)
-    yield recorded
-    sdk.remove_processor(already.provider, processor)
 
 
 def _lines(failure: "FailureAnnotation") -> Iterator[str]:

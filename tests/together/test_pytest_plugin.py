@@ -88,17 +88,23 @@ def test_a_run_is_recorded_in_memory_and_asserted_on(suite: pytest.Pytester) -> 
         def test_who_is_missing_is_named(agenttrace):
             team().invoke({"task": "write it"})
             agenttrace.assert_agents("planner", "reviewer")
+
+
+        def test_who_talked_to_whom_is_shown(agenttrace):
+            team().invoke({"task": "write it"})
+            assert agenttrace.messages("coder", "reviewer")
         """
     )
 
     result = suite.runpytest_subprocess("-p", "no:cacheprovider")
 
-    result.assert_outcomes(passed=2, failed=3)
+    result.assert_outcomes(passed=2, failed=4)
     result.stdout.fnmatch_lines(
         [
             "*the model cannot be reached*",
             "*No agent was recorded*",
             "*No reviewer among the agents: planner, coder*",
+            "*<recorded: user → planner, planner → coder*",
         ]
     )
 
@@ -149,3 +155,58 @@ def test_a_teams_own_rules_count(suite: pytest.Pytester, monkeypatch: pytest.Mon
     )
 
     suite.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_an_applications_own_opentelemetry_is_heard_and_left_as_it_was(
+    suite: pytest.Pytester,
+) -> None:
+    suite.makepyfile(
+        test_own="""
+        import random
+
+        from app import team
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+        theirs = InMemorySpanExporter()
+
+
+        def test_a_provider_can_be_set_afterwards(agenttrace):
+            team().invoke({"task": "write it"})
+            trace.set_tracer_provider(provider := TracerProvider())
+            provider.add_span_processor(SimpleSpanProcessor(theirs))
+            assert trace.get_tracer_provider() is provider
+
+
+        def test_no_prompt_of_an_agent_goes_where_the_applications_spans_go(agenttrace):
+            random.seed(0)
+            with trace.get_tracer("billing").start_as_current_span("invoice"):
+                team().invoke({"task": "write it"})
+
+            assert [span.name for span in theirs.get_finished_spans()] == ["invoice"]
+            [run] = agenttrace.traces
+            assert "invoice" in [span.name for span in run.spans]
+            assert agenttrace.agents == ["planner", "coder"]
+        """
+    )
+
+    suite.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=2)
+
+
+def test_a_switched_off_opentelemetry_is_no_empty_run(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    suite.makepyfile(
+        test_off="""
+        def test_it(agenttrace):
+            assert not agenttrace.messages()
+        """
+    )
+
+    result = suite.runpytest_subprocess("-p", "no:cacheprovider")
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*OTEL_SDK_DISABLED=true keeps agents from being recorded*"])

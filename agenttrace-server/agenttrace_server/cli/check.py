@@ -47,7 +47,9 @@ def add_to(app: typer.Typer) -> None:
 def check(
     target: Annotated[
         list[str],
-        typer.Argument(metavar="FILE|TRACE…", help="OTLP files, trace ids, or `last`."),
+        typer.Argument(
+            metavar="FILE|TRACE…", help="OTLP files (- is standard input), trace ids, or `last`."
+        ),
     ],
     fail_on: Annotated[
         list[str] | None,
@@ -110,7 +112,7 @@ def _check_all(
     rules: Path | None,
     fail_on: list[str],
 ) -> list[dict[str, Any]]:
-    files = [name for name in target if Path(name).exists()]
+    files = [name for name in target if name == "-" or Path(name).exists()]
     ids = [name for name in target if name not in files]
     for name in ids:
         if name != "last" and not re.fullmatch(r"[0-9a-fA-F]{32}", name):

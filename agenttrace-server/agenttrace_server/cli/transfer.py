@@ -138,7 +138,7 @@ def import_file(client: Client, path: Path) -> Imported:
             except InvalidPayload as error:
                 problems.append(f"{request.where}{error}")
         if not problems and not result.has_something:
-            problems.append("there is no span in it")
+            problems.append("there is no span in it; OTLP is read: JSON, JSON lines, protobuf")
     except AgentTraceError as error:
         problems.append(str(error))
     if problems:
