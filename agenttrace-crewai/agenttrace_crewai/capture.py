@@ -11,7 +11,7 @@ from typing import Any
 
 from agenttrace import payload, sdk, semconv
 from agenttrace_crewai import checkpoints, conversation
-from agenttrace_crewai.events import describe, failure, outcome, usage
+from agenttrace_crewai.events import called_over_mcp, describe, failure, outcome, usage
 from agenttrace_crewai.recording import Open, Recording
 
 log = logging.getLogger("agenttrace.crewai")
@@ -21,6 +21,9 @@ _RESULT_KEYS = {
     "chat": semconv.GEN_AI_OUTPUT_MESSAGES,
 }
 TOOLS = ("tool_usage_started", "mcp_tool_execution_started")
+
+# A memory is written in a thread that outlasts the turn that gave it something to remember.
+_BACKGROUND = ("memory_save_started",)
 
 _INPUT_KEYS = {
     "execute_tool": semconv.GEN_AI_TOOL_CALL_ARGUMENTS,
@@ -137,7 +140,11 @@ class CrewAIInstrumentor:
 
     def _on_start(self, recording: Recording, source: Any, event: Any) -> None:
         parent = recording.get(event.parent_event_id)
-        if parent is not None and _is_inner_executor(source, event, parent):
+        if parent is not None and _is_crewais_own(source, event, parent):
+            recording.fold(event.event_id, event.type, source, parent)
+            return
+        if event.type == "mcp_tool_execution_started" and parent and parent.type in TOOLS:
+            parent.span.set_attributes(called_over_mcp(event))
             recording.fold(event.event_id, event.type, source, parent)
             return
         if event.type == "llm_call_started":
@@ -159,7 +166,14 @@ class CrewAIInstrumentor:
         name, attributes, given = describe(event, source)
         agent = attributes.get(semconv.GEN_AI_AGENT_NAME)
         scope = recording.start(
-            event.event_id, event.type, source, parent, name, attributes, agent=agent
+            event.event_id,
+            event.type,
+            source,
+            parent,
+            name,
+            attributes,
+            agent=agent,
+            background=event.type in _BACKGROUND,
         )
         if given is not None:
             operation = attributes.get(semconv.GEN_AI_OPERATION_NAME, "")
@@ -259,12 +273,14 @@ class CrewAIInstrumentor:
             scope.span.add_event(event.type, {"failure": str(event.failure)[:2000]})
 
 
-def _is_inner_executor(source: Any, event: Any, parent: Open) -> bool:
-    """Whether this is the flow that CrewAI runs an agent's own loop as: no step of the user's."""
+def _is_crewais_own(source: Any, event: Any, parent: Open) -> bool:
+    """Whether this is a flow that CrewAI runs an agent's loop or a memory as: no step of the app's.
+
+    CrewAI's own classes of flows are in these modules; an app's are not.
+    """
     if event.type == "flow_started":
-        return type(source).__module__.startswith("crewai.agents.") or (
-            getattr(event, "flow_name", "") == "AgentExecutor"
-        )
+        own = type(source).__module__.startswith(("crewai.agents.", "crewai.memory."))
+        return own or getattr(event, "flow_name", "") == "AgentExecutor"
     return event.type == "method_execution_started" and parent.folded
 
 

@@ -7,6 +7,8 @@
 - Delegation: `delegate_work_to_coworker` (`task`) and `ask_question_to_coworker` (`question`), and
   what comes back (`result`, `answer`).
 - What a crew, a flow or a single agent gives back, said by its last agent to the caller.
+- An agent that judges a task's output (a guardrail that asks a model): it is shown the output
+  (`question`) and says what it thinks of it (`answer`).
 - Questions to people (human input and feedback), and messages to and from A2A agents.
 
 Agents do not talk to themselves: the output of an agent's own earlier task is no message.
@@ -24,6 +26,7 @@ from agenttrace_crewai.recording import Open
 
 _QUESTION_TOOLS = ("ask_question_to_coworker", "ask question to coworker")
 _ROOMS = ("crew_kickoff_started", "flow_started")
+_WORK = ("task_started", "agent_execution_started", "lite_agent_execution_started", *_ROOMS)
 
 
 class Said(NamedTuple):
@@ -64,6 +67,12 @@ def agent_starts(turn: Open, content: Any) -> None:
     if tool is not None and tool.type == "tool_usage_started" and _is_delegation(tool):
         _delegated(tool, turn)
         return
+    judged = _judged_by(turn)
+    if judged is not None:
+        turn.facts["judges"] = judged
+        gave: Said = judged.facts["gave"]
+        turn.received = say(turn, gave.agent, turn.agent, gave.content, "question", gave.cause)
+        return
     task = above.nearest("task_started") if above else None
     if task is None or (tool is not None and tool is not task):
         _called(turn, turn, content)
@@ -72,6 +81,15 @@ def agent_starts(turn: Open, content: Any) -> None:
     else:
         _task_given(task, turn)
         task.facts["received"] = turn.received
+
+
+def _judged_by(turn: Open) -> Open | None:
+    """The task whose output this turn judges, if that is what it is for."""
+    guard = turn.parent.nearest("llm_guardrail_started", *_WORK) if turn.parent else None
+    if guard is None or guard.type != "llm_guardrail_started":
+        return None
+    task = guard.nearest("task_started")
+    return task if task is not None and "gave" in task.facts else None
 
 
 def _is_delegation(tool: Open) -> bool:
@@ -162,6 +180,14 @@ def agent_ends(turn: Open, output: Any) -> None:
         boss.received = say(
             turn.parent, said.agent, boss.agent or USER, said.content, type_, turn.received
         )
+        return
+    judged = turn.facts.get("judges")
+    if isinstance(judged, Open):
+        gave: Said = judged.facts["gave"]
+        judged.facts["received"] = say(
+            turn, said.agent, gave.agent, said.content, "answer", said.cause
+        )
+        judged.facts["gave"] = gave._replace(cause=judged.facts["received"])
         return
     task = turn.parent.nearest("task_started") if turn.parent else None
     if task is not None:

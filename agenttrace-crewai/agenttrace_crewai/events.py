@@ -121,10 +121,19 @@ def _mcp_tool(event: Any) -> Described:
     attributes = {
         semconv.GEN_AI_OPERATION_NAME: "execute_tool",
         semconv.GEN_AI_TOOL_NAME: event.tool_name,
-        "mcp.method.name": "tools/call",
-        "crewai.mcp.server": event.server_name,
+        **called_over_mcp(event),
     }
     return f"execute_tool {event.tool_name}", attributes, event.tool_args
+
+
+def called_over_mcp(event: Any) -> dict[str, str]:
+    """What is known of a tool because an MCP server runs it."""
+    return {
+        "mcp.method.name": "tools/call",
+        "crewai.mcp.server": str(event.server_name),
+        # What the server calls it; the model knows it by a longer name.
+        "crewai.mcp.tool": str(event.tool_name),
+    }
 
 
 def _flow(event: Any) -> Described:
@@ -143,7 +152,9 @@ def _method(event: Any) -> Described:
 def _search(event: Any) -> Described:
     what = event.type.removesuffix("_started").replace("_", " ")
     query = getattr(event, "query", None) or getattr(event, "task_prompt", None)
-    return what, {semconv.AGENTTRACE_KIND: "retriever"}, query
+    # CrewAI looks things up for an agent before that agent's turn begins.
+    role = text(getattr(event, "agent_role", None)) or None
+    return what, {semconv.AGENTTRACE_KIND: "retriever", semconv.GEN_AI_AGENT_NAME: role}, query
 
 
 def _a2a(event: Any) -> Described:

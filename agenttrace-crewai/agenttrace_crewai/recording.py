@@ -18,7 +18,8 @@ class Open:
     """A CrewAI scope that has started: its span, and what the conversation needs to know of it.
 
     `agent` is the role whose work this is, `received` the last message that agent got during it.
-    `folded` scopes share their parent's span; `held` ones are ended by whoever opened them.
+    `folded` scopes share their parent's span; `held` ones are ended by whoever opened them;
+    `background` ones go on when what started them has ended.
     """
 
     event_id: str
@@ -30,6 +31,7 @@ class Open:
     agent: str | None = None
     folded: bool = False
     held: bool = False
+    background: bool = False
     received: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     children: "dict[str, Open]" = field(default_factory=dict)
@@ -81,6 +83,7 @@ class Recording:
         name: str,
         attributes: Mapping[str, Any],
         agent: str | None = None,
+        background: bool = False,
     ) -> Open:
         """Open a scope with a span of its own, and make that span the current one."""
         previous = otel_context.get_current()
@@ -88,6 +91,7 @@ class Recording:
         clean = {key: value for key, value in attributes.items() if value is not None}
         span = self._tracer.start_span(name, context=base, attributes=clean)
         scope = Open(event_id, type_, span, source, parent, previous, agent)
+        scope.background = background
         if agent is None and parent is not None:
             scope.agent = parent.agent
         context = otel_trace.set_span_in_context(span, previous)
@@ -138,14 +142,15 @@ class Recording:
     def clear(self) -> None:
         """Close everything."""
         with self._lock:
-            roots = [scope for scope in self._open.values() if scope.parent is None]
-        for scope in roots:
-            self.end(scope)
+            left = list(self._open.values())
+        for scope in left:
+            if scope.event_id in self._open:
+                self.end(scope)
 
     def _add(self, scope: Open) -> Open:
         with self._lock:
             self._open[scope.event_id] = scope
-            if scope.parent is not None:
+            if scope.parent is not None and not scope.background:
                 scope.parent.children[scope.event_id] = scope
         return scope
 
