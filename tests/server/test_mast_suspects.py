@@ -80,7 +80,7 @@ def test_a_short_run_under_a_lead_went_wrong_at_its_last_work_and_a_long_one_ear
     assert (short.agent, long.agent) == ("surfer", "surfer")
     assert short.message.content.startswith("I visited page 1")
     assert long.message.content.startswith("I visited page 0")
-    assert "the run never got over this early step" in long.reasons
+    assert "the run never recovered from this early step" in long.reasons
 
 
 def test_a_run_under_a_lead_that_broke_off_went_wrong_where_it_did() -> None:

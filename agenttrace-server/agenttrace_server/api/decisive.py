@@ -32,7 +32,7 @@ def get_decisive(store: StoreOf, thresholds: ThresholdsOf, trace_id: TraceId) ->
         suspects = _led_by(named, NAMED, 1.0, suspects)
     elif decisive:
         sure = decisive[0]
-        suspects = _led_by(sure, sure.explanation, sure.confidence, suspects)
+        suspects = _led_by(sure, sure.explanation.rstrip("."), sure.confidence, suspects)
     agents = by_agent((one.agent, one.score) for one in suspects)
     return Decisive(
         trace_id=summary.trace_id,

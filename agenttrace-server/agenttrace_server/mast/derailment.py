@@ -47,7 +47,7 @@ def drifted_off(talk: Talk) -> Iterator[FailureAnnotation]:
         evidence=quote(turn.text),
         explanation=(
             f"From here on nothing has to do with the task: {turn.sender} turns to something else, "
-            f"{len(off)} messages stay with it, and so does the answer."
+            f"and {len(off)} messages and the answer stay with that."
         ),
         confidence=0.7,
         severity="high",
@@ -72,8 +72,8 @@ def lost_in_circles(talk: Talk) -> Iterator[FailureAnnotation]:
             evidence=quote(later.text),
             explanation=(
                 f"The run goes in circles instead of towards its goal: {reset.agent} starts over, "
-                f"and {len(talk.repeats)} of {len(talk.said)} messages repeat earlier ones, the "
-                f"last of them {later.sender}'s."
+                f"and {len(talk.repeats)} of {len(talk.said)} messages repeat earlier ones; the "
+                f"last one is {later.sender}'s."
             ),
             confidence=0.7,
             severity="high",

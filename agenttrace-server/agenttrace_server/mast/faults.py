@@ -122,7 +122,7 @@ def llm_errors(trace: Trace) -> Iterator[FailureAnnotation]:
                     "llm",
                     span,
                     error,
-                    f"The call of {span.model or 'the model'} failed and no later one worked.",
+                    f"The call to {span.model or 'the model'} failed, and no later call worked.",
                     severity="high",
                 )
         elif refused := _refusal(span):
@@ -167,7 +167,7 @@ def invalid_outputs(trace: Trace) -> Iterator[FailureAnnotation]:
                     "llm",
                     span,
                     str(call.get("name") or arguments),
-                    f"The arguments of the call of {call.get('name')} are no JSON.",
+                    f"The model calls {call.get('name')} with arguments that are no valid JSON.",
                     confidence=0.85,
                 )
                 break
@@ -180,7 +180,11 @@ def timeouts(trace: Trace) -> Iterator[FailureAnnotation]:
     see slowness that nobody limited.
     """
     yield from _errors_that_say(
-        trace, signs.TIMEOUT, "timeout", "infrastructure", "It took too long and was given up."
+        trace,
+        signs.TIMEOUT,
+        "timeout",
+        "infrastructure",
+        "Waiting for {what} took too long and was given up.",
     )
 
 
@@ -195,7 +199,7 @@ def context_overflows(trace: Trace) -> Iterator[FailureAnnotation]:
         signs.OVERFLOW,
         "context_overflow",
         "llm",
-        "The input does not fit the model's window.",
+        "The input is too long for the context window of {what}.",
     )
 
 
@@ -246,7 +250,7 @@ def unhandled_errors(trace: Trace) -> Iterator[FailureAnnotation]:
                 "execution",
                 span,
                 error,
-                f"{span.tool or span.name} failed, nothing caught it, and the run ended with it.",
+                f"{_what(span)} failed with an error that nothing caught, and the run ended.",
                 severity="high",
             )
 
@@ -309,7 +313,15 @@ def _errors_that_say(
         if found and key not in seen and not later.worked(span):
             seen.add(key)
             evidence = quote(error, found.start(), found.end())
-            yield _fault(trace, name, category, span, evidence, explanation, severity="high")
+            told = explanation.format(what=_what(span))
+            yield _fault(trace, name, category, span, evidence, told, severity="high")
+
+
+def _what(span: Span) -> str:
+    """Return what a developer calls what the span stands for."""
+    if span.kind == "llm":
+        return span.model or "the model"
+    return span.tool or (span.agent if span.kind == "agent" else None) or span.name
 
 
 def _refusal(span: Span) -> str | None:

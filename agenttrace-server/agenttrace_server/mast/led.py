@@ -19,11 +19,11 @@ Features = dict[str, float]
 REASONS: Final = {
     "broke_off": "the run broke off here",
     "last_work": "the answer is built on this last piece of work",
-    "early_work": "the run never got over this early step",
-    "ordered_again": "the same is ordered again after it",
-    "built_work": "the orders after it go through what it found, and that may not be all",
-    "built_thought": "it goes on with what was found as if that were all",
-    "early_order": "the run never got over this early order",
+    "early_work": "the run never recovered from this early step",
+    "ordered_again": "the same work is asked for again after it",
+    "built_work": "later requests go through what it found, which may be incomplete",
+    "built_thought": "it goes on as if what was found were complete",
+    "early_order": "the run never recovered from this early request",
     "work_admits": "it falls short of what was asked",
     "work_source": "the final answer's words come from it",
 }

@@ -44,7 +44,7 @@ def lost_history(talk: Talk) -> Iterator[FailureAnnotation]:
                 message=said.message,
                 agent=said.sender,
                 evidence=quote(said.text, found.start(), found.end()),
-                explanation=f"{said.sender} no longer has what it was told earlier in this run.",
+                explanation=f"{said.sender} has lost what it was told earlier in this run.",
                 confidence=0.8,
                 severity="high",
             )
@@ -74,7 +74,7 @@ def conversation_reset(talk: Talk) -> Iterator[FailureAnnotation]:
             evidence=quote(said.text),
             explanation=(
                 f"The conversation starts over: {said.sender} opens it as it did "
-                f"{said.index - opening.index} messages earlier, and nobody had asked for that."
+                f"{said.index - opening.index} messages earlier, although nobody asked for that."
             ),
             confidence=sure,
             severity="high",
@@ -89,7 +89,7 @@ def conversation_reset(talk: Talk) -> Iterator[FailureAnnotation]:
             evidence=quote(said.text),
             explanation=(
                 f"The conversation starts over: {said.sender} says again what it said "
-                f"{said.index - before.index} messages earlier, and it takes the same course."
+                f"{said.index - before.index} messages earlier, and the talk takes the same course."
             ),
             confidence=0.8,
             severity="high",

@@ -31,8 +31,8 @@ def ignored_input(talk: Talk) -> Iterator[FailureAnnotation]:
             agent=reaction.sender,
             evidence=quote(said.text, objection.start, objection.end),
             explanation=(
-                f"{said.sender} objects, and {reaction.sender} goes on "
-                f"{'with what it had said before' if repeated else 'without a word about it'}."
+                f"{said.sender} raises an objection, and {reaction.sender} "
+                f"{'repeats what it had said before' if repeated else 'goes on without an answer'}."
             ),
             confidence=0.9 if repeated else 0.65,
             severity="high",

@@ -90,7 +90,7 @@ def withheld_warning(talk: Talk) -> Iterator[FailureAnnotation]:
                 agent=agent,
                 evidence=quote(output, found.start(), found.end()),
                 explanation=f"{agent} is warned by {span.tool or span.name}, and its report to "
-                f"{report.message.recipient} does not mention it.",
+                f"{report.message.recipient} does not mention the warning.",
                 confidence=0.6,
             )
             return

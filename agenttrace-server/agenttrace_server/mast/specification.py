@@ -67,8 +67,8 @@ def step_repetition(talk: Talk) -> Iterator[FailureAnnotation]:
             agent=later.sender,
             evidence=quote(later.text),
             explanation=(
-                f"{len(again)} of the {len(talk.said)} messages say what the same agent had said "
-                f"before; the first of them is {later.sender}'s."
+                f"{len(again)} of the {len(talk.said)} messages repeat what their sender had "
+                f"already said; the first repetition is {later.sender}'s."
             ),
             confidence=0.8 if talk.stuck or not any(conversation_reset(talk)) else 0.45,
         )
@@ -78,7 +78,8 @@ def step_repetition(talk: Talk) -> Iterator[FailureAnnotation]:
         if not sure:
             continue
         number = sum(index >= later.index for index in again)
-        follows = f"; {number - 1} more messages repeat after it" if number > 1 else ""
+        more = "message repeats an earlier one" if number == 2 else "messages repeat earlier ones"
+        follows = f"; {number - 1} later {more} too" if number > 1 else ""
         yield mode_found(
             talk.trace,
             "1.3",
@@ -86,8 +87,8 @@ def step_repetition(talk: Talk) -> Iterator[FailureAnnotation]:
             agent=later.sender,
             evidence=quote(later.text),
             explanation=(
-                f"{later.sender} tells {later.message.recipient} what it had told it before and "
-                f"been answered, and nothing new comes of it{follows}."
+                f"{later.sender} sends {later.message.recipient} the same message again although "
+                f"it had been answered, and nothing new comes of it{follows}."
             ),
             confidence=sure,
         )
@@ -142,7 +143,7 @@ def repeated_calls(talk: Talk) -> Iterator[FailureAnnotation]:
                 "1.3",
                 span=span,
                 evidence=quote(span.input or name),
-                explanation=f"{name} is called again with the same input and answers the same.",
+                explanation=f"{name}, called again with the same input, gives the same answer.",
                 confidence=0.75,
                 severity="low",
             )
@@ -187,8 +188,8 @@ def unaware_of_the_end(talk: Talk) -> Iterator[FailureAnnotation]:
                 agent=idle[0].sender,
                 evidence=quote(said.text, found.start(), found.end()),
                 explanation=(
-                    f"{said.sender} said it was done, and {len(rest)} more messages bring nothing "
-                    "new."
+                    f"{said.sender} said it was done, and the {len(rest)} messages that follow "
+                    "bring nothing new."
                 ),
                 confidence=0.75,
             )
@@ -211,8 +212,8 @@ def _urged_on(talk: Talk) -> Iterator[FailureAnnotation]:
                 agent=run[-1].sender,
                 evidence=quote(run[-1].text),
                 explanation=(
-                    f"{run[-1].sender} says the same {len(run)} times on end, and "
-                    f"{answers[-1].sender} answers each time that it cannot."
+                    f"{run[-1].sender} says the same thing {len(run)} times in a row, and "
+                    f"{answers[-1].sender} answers each time that it cannot do it."
                 ),
                 confidence=0.45,
             )

@@ -70,9 +70,9 @@ def accepted_at_once(talk: Talk) -> Iterator[FailureAnnotation]:
     left_out, brought_in = given - used - _PLAIN, used - given - _PLAIN
     why = ""
     if left_out:
-        why = f" The task's {_plain(min(left_out))} does not enter into it."
+        why = f" The {_plain(min(left_out))} that the task gives is not used in it."
     elif brought_in:
-        why = f" Nobody had given the {_plain(min(brought_in))} in it."
+        why = f" It uses a {_plain(min(brought_in))} that the task does not give."
     yield mode_found(
         talk.trace,
         "3.3",
@@ -80,8 +80,8 @@ def accepted_at_once(talk: Talk) -> Iterator[FailureAnnotation]:
         agent=output.sender,
         evidence=quote(final.text),
         explanation=(
-            f"{final.sender}'s answer is what one computation gave, and {output.sender} takes it "
-            f"without a check.{why}"
+            f"{final.sender}'s answer rests on a single computation, and {output.sender} accepts "
+            f"it without a check.{why}"
         ),
         confidence=0.7 if why else 0.6,
     )
@@ -145,7 +145,7 @@ def changed_after_the_last_run(talk: Talk) -> Iterator[FailureAnnotation]:
         message=None if by_call or not said_edit else said_edit.message,
         evidence=quote(text),
         explanation=(
-            f"The code is changed after it was last run, and {final.sender} reports it as done."
+            f"The code was changed after its last run, and {final.sender} reports it as done."
         ),
         confidence=0.6,
         severity="high",

@@ -61,7 +61,7 @@ def published_unverified(talk: Talk) -> Iterator[FailureAnnotation]:
             agent=final.sender,
             evidence=quote(final.text),
             explanation=(
-                f"The answer goes out though {said.sender}'s last word on it was an objection, "
+                f"The answer goes out although {said.sender}'s last word on it was an objection, "
                 "and nobody checked it again."
             ),
             confidence=0.85,
@@ -112,7 +112,7 @@ def asked_check_missing(talk: Talk) -> Iterator[FailureAnnotation]:
         message=final.message,
         agent=final.sender,
         evidence=quote(task.text, asked.start(), asked.end()),
-        explanation="The task asks for a check before the end, and nothing in the run is one.",
+        explanation="The task asks for a check before the end, and the run makes none.",
         confidence=0.75,
         severity="high",
     )
@@ -140,7 +140,7 @@ def approved_what_failed(talk: Talk) -> Iterator[FailureAnnotation]:
                 message=said.message,
                 agent=said.sender,
                 evidence=quote(result, failed.start(), failed.end()),
-                explanation=f"{said.sender} approves, and its own last check had failed.",
+                explanation=f"{said.sender} approves although its own last check failed.",
                 confidence=0.85,
                 severity="high",
             )

@@ -87,7 +87,7 @@ def unanswered_messages(trace: Trace) -> Iterator[FailureAnnotation]:
                 evidence=quote(message.content),
                 explanation=(
                     f"{message.sender} sent {message.recipient} a {message.type}, and "
-                    f"{message.recipient} did nothing any more before the run ended."
+                    f"{message.recipient} did nothing more before the run ended."
                 ),
             )
 
