@@ -289,7 +289,7 @@ def test_a_sure_finding_leads_the_ranking_as_far_as_it_is_sure(
     first = after["steps"][0]
     assert not after["named"]
     assert first["message_id"] == least["message_id"]
-    assert first["reasons"][0] == "It broke."
+    assert first["reasons"][0] == "It broke"
     assert first["score"] == pytest.approx(0.9 + 0.1 * least["score"], abs=1e-3)
     assert sum(s["score"] for s in after["steps"]) == pytest.approx(1, abs=1e-2)
 
