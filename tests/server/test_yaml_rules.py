@@ -114,11 +114,23 @@ def test_a_rule_may_say_a_mode_of_mast(tmp_path: Path) -> None:
     ("text", "complaint"),
     [
         ("rules: 3", "no list of rules"),
-        ("rulez: []", "'rulez' is unknown"),
+        ("rulez: []", r"rules\.yaml:1: rulez: unknown"),
         ("- span: {}", "rule 1: mode: missing"),
         ("- mode: a", r"rule 1 \(a\): needs `span:` or `message:`"),
-        ("- mode: a\n  span: {}\n  colour: red", "colour: unknown; allowed: mode"),
-        ("- mode: a\n  span: { shape: round }", "span.shape: no field of a span; allowed: name"),
+        (
+            "- mode: a\n  span: {}\n  colour: red",
+            r":3: rule 1 \(a\): colour: unknown; allowed: mode",
+        ),
+        ("- mode: a\n  span: {}\n  span: { kind: llm }", r":3: span: is given twice"),
+        ("- &a { mode: a, span: {} }\n- { <<: *a, per: x }", r":2: rule 2 \(a\): per: only with"),
+        (
+            "rules:\n\n- mode: a\n  message:\n    body:\n      is: x",
+            r":5: .*message.body: .body. is no field",
+        ),
+        (
+            "- mode: a\n  span: { shape: round }",
+            "span.shape: .shape. is no field of a span; allowed: name",
+        ),
         ("- mode: a\n  span: { name: { like: x } }", "no operator 'like'; allowed: is"),
         ("- mode: a\n  span: { name: { matches: '(' } }", "no regular expression"),
         ("- mode: a\n  span: {}\n  severity: huge", "severity: 'huge'; allowed: low"),

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-from agenttrace_server.cli.traces import clip
+from agenttrace_server.cli.traces import clip, named
 
 Checked = dict[str, Any]
 """A trace that was checked: `source`, `trace_id`, `name`, `agents`, `failures`, `decisive`."""
@@ -108,13 +108,6 @@ WRITERS: Final[Mapping[str, Callable[[Iterable[Checked]], str]]] = {
     "sarif": sarif,
     "markdown": markdown,
 }
-
-
-def named(failure: Mapping[str, Any]) -> str:
-    """Return the mode with its name, where that says more."""
-    name = failure["subcategory"].replace("_", " ")
-    mode = failure["mode"]
-    return name if mode.replace("_", " ") == name else f"{mode} {name}"
 
 
 def headline(failure: Mapping[str, Any]) -> str:

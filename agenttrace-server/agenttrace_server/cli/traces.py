@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -204,12 +205,18 @@ def _print(found: dict[str, Any]) -> None:
     print_failures(found["failures"])
 
 
+def named(failure: Mapping[str, Any]) -> str:
+    """Return the mode with its name, where that says more."""
+    name = failure["subcategory"].replace("_", " ")
+    mode = failure["mode"]
+    return name if mode.replace("_", " ") == name else f"{mode} {name}"
+
+
 def print_failures(failures: list[dict[str, Any]]) -> None:
     """Print what went wrong for people to read."""
     for failure in failures:
         agent = f" · {failure['agent']}" if failure["agent"] else ""
-        name = failure["subcategory"].replace("_", " ")
-        write_line(f"{failure['severity']}: {failure['mode']} {name}{agent}", style="red")
+        write_line(f"{failure['severity']}: {named(failure)}{agent}", style="red")
         write_line(f"  {failure['explanation']}")
         if failure["evidence"]:
             write_line(f"  “{clip(failure['evidence'], 200)}”", style="dim")

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 import regex
 
 from agenttrace.errors import InvalidRules
+from agenttrace_server.yaml_rules.place import Place
 
 Condition: TypeAlias = Callable[[Any], "Match | None"]
 
@@ -35,7 +36,7 @@ class TooSlow(Exception):
     """A regular expression took longer than it may."""
 
 
-def condition(given: Any, where: str) -> Condition:
+def condition(given: Any, where: Place) -> Condition:
     """Return the condition a YAML value stands for; raises `InvalidRules` naming `where`.
 
     A plain value means that it is equal, a list that it is one of them, a mapping names operators
@@ -52,11 +53,11 @@ def condition(given: Any, where: str) -> Condition:
     return lambda value: HOLDS if _same(value, given) else None
 
 
-def _operator(name: str, given: Any, where: str) -> Condition:
+def _operator(name: str, given: Any, where: Place) -> Condition:
     make = OPERATORS.get(name)
     if make is None:
         raise InvalidRules(f"{where}: no operator {name!r}; allowed: {', '.join(OPERATORS)}")
-    return make(given, f"{where}.{name}")
+    return make(given, where.at(name))
 
 
 def _all(parts: list[Condition], value: Any) -> Match | None:
@@ -69,12 +70,12 @@ def _all(parts: list[Condition], value: Any) -> Match | None:
     return best
 
 
-def _is(given: Any, where: str) -> Condition:
+def _is(given: Any, where: Place) -> Condition:
     _scalar(given, where)
     return lambda value: HOLDS if _same(value, given) else None
 
 
-def _one_of(given: Any, where: str) -> Condition:
+def _one_of(given: Any, where: Place) -> Condition:
     if not isinstance(given, list) or not given:
         raise InvalidRules(f"{where}: {given!r} is no list of values")
     for item in given:
@@ -82,18 +83,18 @@ def _one_of(given: Any, where: str) -> Condition:
     return lambda value: HOLDS if any(_same(value, item) for item in given) else None
 
 
-def _not(given: Any, where: str) -> Condition:
+def _not(given: Any, where: Place) -> Condition:
     inner = condition(given, where)
     return lambda value: HOLDS if inner(value) is None else None
 
 
-def _exists(given: Any, where: str) -> Condition:
+def _exists(given: Any, where: Place) -> Condition:
     if not isinstance(given, bool):
         raise InvalidRules(f"{where}: {given!r} is neither true nor false")
     return lambda value: HOLDS if (value is not None) is given else None
 
 
-def _contains(given: Any, where: str) -> Condition:
+def _contains(given: Any, where: Place) -> Condition:
     if not isinstance(given, str) or not given:
         raise InvalidRules(f"{where}: {given!r} is no text")
     sought = given.lower()
@@ -105,7 +106,7 @@ def _contains(given: Any, where: str) -> Condition:
     return holds
 
 
-def _matches(given: Any, where: str) -> Condition:
+def _matches(given: Any, where: Place) -> Condition:
     if not isinstance(given, str) or not given:
         raise InvalidRules(f"{where}: {given!r} is no regular expression")
     if len(given) > LONGEST_PATTERN:
@@ -127,8 +128,8 @@ def _matches(given: Any, where: str) -> Condition:
     return holds
 
 
-def _compared(holds: Callable[[float, float], bool]) -> Callable[[Any, str], Condition]:
-    def make(given: Any, where: str) -> Condition:
+def _compared(holds: Callable[[float, float], bool]) -> Callable[[Any, Place], Condition]:
+    def make(given: Any, where: Place) -> Condition:
         if isinstance(given, bool) or not isinstance(given, int | float):
             raise InvalidRules(f"{where}: {given!r} is no number")
         return lambda value: (
@@ -138,7 +139,7 @@ def _compared(holds: Callable[[float, float], bool]) -> Callable[[Any, str], Con
     return make
 
 
-OPERATORS: Final[Mapping[str, Callable[[Any, str], Condition]]] = {
+OPERATORS: Final[Mapping[str, Callable[[Any, Place], Condition]]] = {
     "is": _is,
     "in": _one_of,
     "not": _not,
@@ -155,7 +156,7 @@ NUMERIC: Final = ("is", "above", "at_least", "below", "at_most")
 """Those that make sense for a count."""
 
 
-def _scalar(given: Any, where: str) -> None:
+def _scalar(given: Any, where: Place) -> None:
     if given is not None and not isinstance(given, str | int | float | bool):
         raise InvalidRules(f"{where}: {given!r} is neither text nor number nor true, false or null")
 
