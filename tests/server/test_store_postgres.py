@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import select
 
 from agenttrace.errors import StoreUnavailable
 from agenttrace_server.store import TraceQuery, schema
+from agenttrace_server.store.reach import SPANS, of_traces
 from agenttrace_server.store.sql import SqlStore, open_store
 from support import postgres
 from support.stored import START_NS, random_trace, span, trace_id
@@ -102,6 +104,17 @@ def test_spans_are_a_hypertable_of_days_where_timescale_is_installed(store: SqlS
         chunks = "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name='spans'"
         assert not has_timescale.scalar() or ask(chunks).scalar() == 3
     assert len(store.trace(trace_id()).spans) == 3  # type: ignore[union-attr]
+
+
+def test_a_trace_is_looked_for_in_the_days_it_lasted_only(store: SqlStore) -> None:
+    day = 24 * 3600 * 1_000_000_000
+    store.write([span(1, trace=n, start_ns=START_NS + n * day) for n in range(1, 9)])
+
+    with store._database.reader.connect() as connection:
+        query = select(SPANS.c.name).where(of_traces(connection, 1, [trace_id(3), trace_id(4)]))
+        text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
+        plan = str(connection.exec_driver_sql(f"EXPLAIN {text}").all())
+    assert plan.count("Scan") <= 2, plan
 
 
 def test_going_down_takes_everything_away() -> None:

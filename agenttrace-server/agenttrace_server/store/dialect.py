@@ -40,11 +40,14 @@ class Dialect(Protocol):
 class FullText(Protocol):
     """Finds documents by their words."""
 
+    needs_text: bool
+    """Whether `remove` must be given the text too."""
+
     def add(self, connection: Connection, docs: Sequence[Doc]) -> None:
         """Make documents findable."""
 
     def remove(self, connection: Connection, docs: Sequence[Doc]) -> None:
-        """Forget documents; their text must be what `add` was given."""
+        """Forget documents; where `needs_text`, their text must be what `add` was given."""
 
     def matches(self, term: str) -> Select[Any]:
         """Return a query for the numbers of the documents that have the term."""

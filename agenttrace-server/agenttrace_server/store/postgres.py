@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ColumnElement,
     Connection,
     Select,
     Table,
+    Text,
     bindparam,
     cast,
     column,
@@ -21,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import table as lightweight_table
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from agenttrace_server.store.dialect import Doc
 
@@ -31,6 +33,7 @@ CHANNEL = "agenttrace_changes"
 _WRITERS = 0x6167656E74  # any number will do: the key of the lock that writers take in turn
 _MOST_CHARACTERS = 200_000
 """Of one document: PostgreSQL refuses more than a megabyte of words."""
+_LOOKED_AT_ONCE = 500
 _PIECE = 128 * 1024
 _NO_WORD = re.compile(r"[\W_]+")
 
@@ -132,6 +135,8 @@ def _clean(row: Sequence[Any]) -> tuple[Any, ...]:
 class PostgresFullText:
     """The `FullText` of PostgreSQL: a table of word vectors with a GIN index."""
 
+    needs_text = False
+
     def __init__(self, name: str) -> None:
         self._name = name
 
@@ -161,12 +166,22 @@ class PostgresFullText:
     ) -> dict[str, set[int]]:
         """Return which of these documents, not added, have each term."""
         found: dict[str, set[int]] = {term: set() for term in terms}
-        for number, text in docs if terms else ():
-            vector = func.to_tsvector("simple", literal(_words(text)[:_MOST_CHARACTERS]))
-            answers = connection.execute(select(*(vector.op("@@")(_query(t)) for t in terms))).one()
-            for term, has in zip(terms, answers, strict=True):
-                if has:
-                    found[term].add(number)
+        for start in range(0, len(docs) if terms else 0, _LOOKED_AT_ONCE):
+            some = docs[start : start + _LOOKED_AT_ONCE]
+            numbers = [number for number, _ in some]
+            texts = [_words(text)[:_MOST_CHARACTERS] for _, text in some]
+            listed = func.unnest(
+                literal(numbers, ARRAY(BigInteger)), literal(texts, ARRAY(Text))
+            ).table_valued(column("doc", BigInteger), column("content", Text))
+            listed = listed.render_derived(name="listed")
+            vectors = select(
+                listed.c.doc, func.to_tsvector("simple", listed.c.content).label("words")
+            ).cte("vectors")
+            has = [vectors.c.words.op("@@")(_query(term)) for term in terms]
+            for number, *answers in connection.execute(select(vectors.c.doc, *has)):
+                for term, answer in zip(terms, answers, strict=True):
+                    if answer:
+                        found[term].add(number)
         return found
 
 

@@ -11,6 +11,7 @@ from agenttrace.accounting import Accounting
 from agenttrace.models import Agent, Checkpoint, FailureAnnotation, Message, Scope, Span, Trace
 from agenttrace_server.store import SpanColumns, Suspect
 from agenttrace_server.store.parts import beginnings, parts_of
+from agenttrace_server.store.reach import of_traces
 from agenttrace_server.store.rows import decode_scope, row_span
 from agenttrace_server.tables import (
     AgentRow,
@@ -52,11 +53,10 @@ def span(connection: Connection, project_id: int, trace_id: str, span_id: str) -
 def spans(connection: Connection, project_id: int, trace_id: str, *where: Any) -> list[Span]:
     """Return the spans of a trace that fulfil the conditions, whole, in start order."""
     parts = parts_of(connection, project_id, trace_id)
-    of_trace = (SPANS.c.project_id == project_id, SPANS.c.trace_id.in_(parts), *where)
     rows = connection.execute(
         select(SPANS, BODIES.c.body)
         .join(BODIES, BODIES.c.body_id == SPANS.c.body_id)
-        .where(*of_trace)
+        .where(of_traces(connection, project_id, parts), *where)
         .order_by(SPANS.c.start_time, SPANS.c.end_time.desc(), SPANS.c.span_id)
     ).all()
     scopes = _scopes(connection, project_id, parts) if rows else {}
@@ -232,7 +232,7 @@ def columns(connection: Connection, project_id: int, trace_id: str) -> SpanColum
             case((c.failed == 1, 2), else_=c.status),
             func.coalesce(c.tokens_in, 0) + func.coalesce(c.tokens_out, 0),
         )
-        .where(c.project_id == project_id, c.trace_id.in_(parts))
+        .where(of_traces(connection, project_id, parts))
         .order_by(c.start_time, c.end_time.desc(), c.span_id)
     )
     # From the driver, as plain tuples: row objects would take as long as everything else together.

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, and_, delete, exists, or_, select
 
+from agenttrace_server.store.reach import of_traces
 from agenttrace_server.store.search import Search
 from agenttrace_server.tables import (
     AgentRow,
@@ -31,7 +32,6 @@ SPANS, BODIES, SCOPES, TRACE_SCOPES = map(table, (SpanRow, SpanBody, ScopeRow, T
 MESSAGES, REPLAYS, EXPERIMENTS = map(table, (MessageRow, ReplayRow, ExperimentRow))
 
 _OF_TRACE: tuple[type[Row], ...] = (
-    SpanRow,
     TraceFacet,
     TraceModel,
     AnalysisRow,
@@ -56,20 +56,19 @@ def remove(
     of_messages = (MESSAGES.c.project_id == project_id, MESSAGES.c.trace_id == trace_id)
     messages = tx.execute(select(MESSAGES.c.message_no, MESSAGES.c.content).where(*of_messages))
     search.forget_messages(tx, [(number, content) for number, content in messages])
-    bodies = BODIES.c.body_id.in_(
-        select(SPANS.c.body_id).where(
-            SPANS.c.project_id == project_id, SPANS.c.trace_id == trace_id
-        )
-    )
+    of_trace = of_traces(tx, project_id, [trace_id])
+    bodies = BODIES.c.body_id.in_(select(SPANS.c.body_id).where(of_trace))
     search.forget_spans(tx, bodies)
     tx.execute(delete(BODIES).where(bodies))
     of_scopes = (TRACE_SCOPES.c.project_id == project_id, TRACE_SCOPES.c.trace_id == trace_id)
     scopes = tx.execute(select(TRACE_SCOPES.c.scope_id).where(*of_scopes)).scalars().all()
     replays = or_(REPLAYS.c.trace_id == trace_id, REPLAYS.c.source_trace_id == trace_id)
     tx.execute(delete(REPLAYS).where(REPLAYS.c.project_id == project_id, replays))
-    of_trace = (EXPERIMENTS.c.project_id == project_id, EXPERIMENTS.c.source_trace_id == trace_id)
-    tx.execute(delete(EXPERIMENTS).where(*of_trace))
-    for row in _OF_TRACE if spans else _OF_TRACE[1:]:
+    of_source = (EXPERIMENTS.c.project_id == project_id, EXPERIMENTS.c.source_trace_id == trace_id)
+    tx.execute(delete(EXPERIMENTS).where(*of_source))
+    if spans:
+        tx.execute(delete(SPANS).where(of_trace))
+    for row in _OF_TRACE:
         rows = table(row)
         deleted = tx.execute(
             delete(rows).where(rows.c.project_id == project_id, rows.c.trace_id == trace_id)

@@ -9,10 +9,22 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    false,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from agenttrace import semconv
-from agenttrace_server.store.dialect import Doc, FullText
+from agenttrace_server.store.dialect import Dialect, Doc, FullText
+from agenttrace_server.store.reach import between
 from agenttrace_server.store.rows import Body, decode_body
 from agenttrace_server.tables import (
     Counter,
@@ -68,7 +80,8 @@ def terms(q: str) -> list[str]:
 class Search:
     """The full-text indexes over spans and messages; without FTS5 a search reads everything."""
 
-    def __init__(self, spans: FullText | None, messages: FullText | None) -> None:
+    def __init__(self, dialect: Dialect, spans: FullText | None, messages: FullText | None) -> None:
+        self._dialect = dialect
         self._spans = spans
         self._messages = messages
 
@@ -82,16 +95,19 @@ class Search:
         reached = connection.execute(
             select(COUNTERS.c.value).where(COUNTERS.c.name == "searchable")
         ).scalar_one()
-        query = _SPAN_TEXTS.where(BODIES.c.body_id > reached).order_by(BODIES.c.body_id)
-        found: list[tuple[Doc, str]] = []
+        query = select(BODIES).where(BODIES.c.body_id > reached).order_by(BODIES.c.body_id)
+        bodies: list[Row[Any]] = []
         size = 0
         with connection.execute(query.limit(limit)) as rows:
             for row in rows:
-                found.append((_doc(row), row.trace_id))
+                bodies.append(row)
                 size += len(row.body)
                 if most_bytes is not None and size >= most_bytes:
                     break
-        return reached, found
+        spans = _spans_of(connection, self._dialect, bodies)
+        return reached, [
+            (_doc(row, *spans.get(row.body_id, ("", None))), row.trace_id) for row in bodies
+        ]
 
     def backlog(self, connection: Connection) -> int:
         """Return about how many spans are not indexed yet."""
@@ -120,8 +136,12 @@ class Search:
         if self._spans is not None:
             reached = select(COUNTERS.c.value).where(COUNTERS.c.name == "searchable")
             indexed = BODIES.c.body_id <= reached.scalar_subquery()
-            rows = tx.execute(_SPAN_TEXTS.where(where, indexed))
-            self._spans.remove(tx, [_doc(row) for row in rows])
+            if self._spans.needs_text:
+                rows = tx.execute(_SPAN_TEXTS.where(where, indexed))
+                self._spans.remove(tx, [_doc(row, row.name, row.agent) for row in rows])
+            else:
+                numbers = tx.execute(select(BODIES.c.body_id).where(where, indexed)).scalars()
+                self._spans.remove(tx, [(number, "") for number in numbers])
 
     def add_messages(self, tx: Connection, messages: Iterable[tuple[int, str]]) -> None:
         """Index messages by their number and content."""
@@ -186,8 +206,30 @@ _SPAN_TEXTS = select(
 )
 
 
-def _doc(row: Any) -> Doc:
-    return row.body_id, span_text(row.name, row.agent, decode_body(row.body))
+def _spans_of(
+    connection: Connection, dialect: Dialect, bodies: Sequence[Row[Any]]
+) -> dict[int, tuple[str, str | None]]:
+    """Return the names and agents of the spans that these bodies belong to, by body.
+
+    Not a join: with old statistics PostgreSQL goes through every span that there is for it.
+    """
+    if not bodies:
+        return {}
+    listed, item = dialect.each([row.trace_id, row.span_id] for row in bodies)
+    wanted = tuple_(SPANS.c.trace_id, SPANS.c.span_id).in_(
+        select(item(0), item(1)).select_from(listed)
+    )
+    times = [row.start_time for row in bodies]
+    query = select(SPANS.c.body_id, SPANS.c.name, SPANS.c.agent).where(
+        SPANS.c.project_id.in_({row.project_id for row in bodies}),
+        wanted,
+        between(connection, min(times), max(times)),
+    )
+    return {body_id: (name, agent) for body_id, name, agent in connection.execute(query)}
+
+
+def _doc(row: Any, name: str, agent: str | None) -> Doc:
+    return row.body_id, span_text(name, agent, decode_body(row.body))
 
 
 def _like(word: str) -> ColumnElement[bool]:

@@ -113,9 +113,9 @@ class SqlStore:
         with database.read() as connection:
             full_text = inspect(connection).has_table("span_search")
         self._search = (
-            Search(index("span_search"), index("message_search"))
+            Search(self._dialect, index("span_search"), index("message_search"))
             if full_text
-            else Search(None, None)
+            else Search(self._dialect, None, None)
         )
         self.replays = SqlReplays(database, self._dialect, project_id)
         self.joins = SqlJoins(database, self._dialect, self._search, project_id)

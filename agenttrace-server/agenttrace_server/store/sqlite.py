@@ -103,6 +103,8 @@ def _execute_many(
 class SqliteFullText:
     """The `FullText` of SQLite: an FTS5 index that keeps no copy of the texts."""
 
+    needs_text = True
+
     def __init__(self, name: str) -> None:
         self._name = name
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, and_, delete, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, delete, false, or_, select, tuple_
 
 from agenttrace.models import Scope, Span, SpanEvent
 from agenttrace_server.store import SpanKey
@@ -13,6 +13,7 @@ from agenttrace_server.store.counting import (
     COST,
     END,
     PARENT,
+    START,
     TOKENS_IN,
     TOKENS_OUT,
     TRACES,
@@ -21,6 +22,7 @@ from agenttrace_server.store.counting import (
     uses_tokens,
 )
 from agenttrace_server.store.dialect import Dialect
+from agenttrace_server.store.reach import between
 from agenttrace_server.store.rows import decode_body, encode, encode_body, encode_scope, span_row
 from agenttrace_server.store.search import Search
 from agenttrace_server.tables import (
@@ -77,7 +79,8 @@ def write(tx: Connection, dialect: Dialect, search: Search, batch: Batch) -> Non
     """Write what is new of a batch and bring its traces up to date, in the caller's transaction."""
     dialect.turn(tx)
     states = _states(tx, dialect, batch)
-    stored = _stored(tx, dialect, batch, states)
+    within = _times(tx, states)
+    stored = _stored(tx, dialect, batch, states, within)
     outdated = [row for key, row in stored.items() if _replaces(tx, batch.incoming[key], row)]
     kept = stored.keys() - {(row[1], row[2]) for row in outdated}
     fresh = [incoming for key, incoming in batch.incoming.items() if key not in kept]
@@ -97,7 +100,7 @@ def write(tx: Connection, dialect: Dialect, search: Search, batch: Batch) -> Non
         labels.add((trace_id, "service", service))
         if span.framework:
             labels.add((trace_id, "framework", span.framework))
-    _count_tokens(tx, dialect, fresh, touched, states)
+    _count_tokens(tx, dialect, fresh, touched, states, within)
     dialect.add(tx, SCOPES, list(batch.scopes.values()))
     dialect.add(tx, TRACE_SCOPES, list(batch.trace_scopes))
     dialect.add(tx, FACETS, _label(touched, labels))
@@ -136,12 +139,25 @@ def _states(tx: Connection, dialect: Dialect, batch: Batch) -> dict[str, TraceSt
     return {row.trace_id: TraceState(*row) for row in rows}
 
 
+def _times(tx: Connection, states: dict[str, TraceState]) -> ColumnElement[bool]:
+    """The condition that a span started while one of the stored traces ran."""
+    if not states:
+        return false()
+    first = min(state.start_time for state in states.values())
+    return between(tx, first, max(state.end_time for state in states.values()))
+
+
 def _stored(
-    tx: Connection, dialect: Dialect, batch: Batch, states: dict[str, TraceState]
+    tx: Connection,
+    dialect: Dialect,
+    batch: Batch,
+    states: dict[str, TraceState],
+    within: ColumnElement[bool],
 ) -> dict[SpanKey, Sequence[Any]]:
     """Return the rows of those spans of the batch that are stored already."""
     keys = [key for key in batch.incoming if key[0] in states]
-    return {(row[1], row[2]): row for row in _spans(tx, dialect, batch.project_id, keys)}
+    rows = _spans(tx, dialect, batch.project_id, keys, within)
+    return {(row[1], row[2]): row for row in rows}
 
 
 def _spans(
@@ -170,6 +186,7 @@ def _remove(tx: Connection, search: Search, outdated: Sequence[Sequence[Any]]) -
                 SPANS.c.project_id == row[0],
                 SPANS.c.trace_id == row[1],
                 SPANS.c.span_id == row[2],
+                SPANS.c.start_time == row[START],
             )
         )
 
@@ -198,6 +215,7 @@ def _count_tokens(
     fresh: Sequence[Incoming],
     touched: dict[str, TraceState],
     states: dict[str, TraceState],
+    within: ColumnElement[bool],
 ) -> None:
     """Add what new LLM spans used, leaving out those that have another one directly beneath.
 
@@ -211,14 +229,14 @@ def _count_tokens(
     known = sorted(key for key in users if key[0] in states)
     parents = {(row[1], row[PARENT]) for row in users.values() if row[PARENT] is not None}
     elsewhere = sorted(key for key in parents - users.keys() if key[0] in states)
-    stored_parents = _spans(tx, dialect, project_id, elsewhere, *_IS_USER)
+    stored_parents = _spans(tx, dialect, project_id, elsewhere, within, *_IS_USER)
     above = {key for key in parents if key in users}
-    above |= _having_children(tx, dialect, project_id, known)
+    above |= _having_children(tx, dialect, project_id, known, within)
     for key, row in users.items():
         if key not in above:
             touched[row[1]].use(row[TOKENS_IN], row[TOKENS_OUT], row[COST])
     counted = {(row[1], row[2]): row for row in stored_parents}
-    for key in _having_children(tx, dialect, project_id, sorted(counted)):
+    for key in _having_children(tx, dialect, project_id, sorted(counted), within):
         del counted[key]
     for parent in counted.values():
         touched[parent[1]].unuse(parent[TOKENS_IN], parent[TOKENS_OUT], parent[COST])
@@ -235,7 +253,11 @@ _IS_USER = (
 
 
 def _having_children(
-    tx: Connection, dialect: Dialect, project_id: int, keys: Sequence[SpanKey]
+    tx: Connection,
+    dialect: Dialect,
+    project_id: int,
+    keys: Sequence[SpanKey],
+    within: ColumnElement[bool],
 ) -> set[SpanKey]:
     """Return which of these spans have a stored LLM span directly beneath that reports usage."""
     if not keys:
@@ -245,7 +267,7 @@ def _having_children(
         select(item(0), item(1)).select_from(listed)
     )
     query = select(SPANS.c.trace_id, SPANS.c.parent_span_id)
-    rows = tx.execute(query.where(SPANS.c.project_id == project_id, wanted, *_IS_USER))
+    rows = tx.execute(query.where(SPANS.c.project_id == project_id, wanted, within, *_IS_USER))
     return {(trace_id, parent) for trace_id, parent in rows}
 
 
@@ -257,7 +279,11 @@ def _recount(tx: Connection, state: TraceState) -> None:
             SCOPES,
             and_(SCOPES.c.project_id == SPANS.c.project_id, SCOPES.c.scope_id == SPANS.c.scope_id),
         )
-        .where(SPANS.c.project_id == state.project_id, SPANS.c.trace_id == state.trace_id)
+        .where(
+            SPANS.c.project_id == state.project_id,
+            SPANS.c.trace_id == state.trace_id,
+            between(tx, state.start_time, state.end_time),
+        )
     ).all()
     blank = TraceState(state.project_id, state.trace_id)
     for name in (
