@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -283,10 +283,10 @@ class Hurt(SqlStore):
             raise StoreUnavailable("away")
         return super().claim(limit, quiet_seconds, size)
 
-    def trace(self, trace_id: str) -> Trace | None:
-        if trace_id == self.unreadable:
+    def spans(self, trace_ids: Sequence[str]) -> dict[str, tuple[Span, ...]]:
+        if self.unreadable in trace_ids:
             raise ValueError("a row nobody can read")
-        return super().trace(trace_id)
+        return super().spans(trace_ids)
 
 
 @pytest.fixture
@@ -332,14 +332,14 @@ def test_a_giant_does_not_hold_up_the_others(
     others_done = threading.Event()
 
     class Watched(Hurt):
-        def trace(self, trace_id: str) -> Trace | None:
-            if trace_id == giant:
+        def spans(self, trace_ids: Sequence[str]) -> dict[str, tuple[Span, ...]]:
+            if giant in trace_ids:
                 assert others_done.wait(120)
-            return super().trace(trace_id)
+            return super().spans(trace_ids)
 
-        def save(self, claimed: Claimed, analysis: Analysis) -> None:
-            super().save(claimed, analysis)
-            saved.add(claimed.trace_id)
+        def save_all(self, found: Sequence[tuple[Claimed, Analysis]]) -> None:
+            super().save_all(found)
+            saved.update(claimed.trace_id for claimed, _ in found)
             if saved >= small:
                 others_done.set()
 
@@ -370,10 +370,10 @@ def test_a_trace_that_is_worked_on_for_long_is_nobody_elses(
     begun, finish = threading.Event(), threading.Event()
 
     class Slow(Hurt):
-        def trace(self, trace_id: str) -> Trace | None:
+        def spans(self, trace_ids: Sequence[str]) -> dict[str, tuple[Span, ...]]:
             begun.set()
             assert finish.wait(60)
-            return super().trace(trace_id)
+            return super().spans(trace_ids)
 
     loop = Loop(Slow(store), load_plugins(), 0)
     monkeypatch.setattr(derive, "LEASE_NS", 1)  # not held, the claim would have run out at once

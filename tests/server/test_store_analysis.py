@@ -112,6 +112,38 @@ def test_what_was_derived_comes_back(store: Store) -> None:
     assert [columns.agents[i] if i >= 0 else None for i in columns.agent] == [None, "planner"]
 
 
+def test_what_was_derived_from_several_traces_is_saved_together(store: Store) -> None:
+    store.write([span(1), span(1, trace=2), span(1, trace=3)])
+    store.delete(trace_id(3))
+    claims = {T: Claimed(T, 1), **{trace_id(n): Claimed(trace_id(n), 1) for n in (2, 3)}}
+    other = Analysis(
+        agents=(msgspec.structs.replace(AGENTS[0], trace_id=trace_id(2)),), graph={"of": 2}
+    )
+
+    store.save_all(
+        [(claims[trace_id(3)], other), (claims[T], ANALYSIS), (claims[trace_id(2)], other)]
+    )
+
+    assert store.agents(T) == AGENTS
+    assert [agent.name for agent in store.agents(trace_id(2))] == ["planner"]
+    assert (store.graph(T), store.graph(trace_id(2))) == (ANALYSIS.graph, {"of": 2})
+    assert store.summary(trace_id(3)) is None
+    assert [one.analysed for one in store.traces(TraceQuery()).items] == [True, True]
+    assert len({change.cursor for change in store.changes(0)}) == 2
+
+
+def test_the_spans_of_several_traces_are_read_at_once(store: Store) -> None:
+    store.write([span(2, 1), span(1), span(1, trace=2)])
+
+    found = store.spans([trace_id(2), T, trace_id(3)])
+
+    assert {key: [one.span_id for one in spans] for key, spans in found.items()} == {
+        T: [span_id(1), span_id(2)],
+        trace_id(2): [span_id(1)],
+    }
+    assert found[T] == store.trace(T).spans  # type: ignore[union-attr]
+
+
 def test_a_later_analysis_replaces_an_earlier_one(store: Store) -> None:
     store.write([span(1)])
     store.save(claimed(store), ANALYSIS)

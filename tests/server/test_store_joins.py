@@ -5,7 +5,7 @@ import random
 import pytest
 
 from agenttrace.errors import TraceNotFound
-from agenttrace.models import Span
+from agenttrace.models import Span, Trace
 from agenttrace.normalize import normalize
 from agenttrace.plugins import load_plugins
 from agenttrace_server.analyse.pipeline import analyse
@@ -21,10 +21,14 @@ SWARM = normalize(load("autogen-0.7.5-builtin-swarm"), PLUGINS)
 def settle(store: Store) -> None:
     """Analyse until nothing is due: a join is analysed as soon as its parts are."""
     while claims := store.claim(100, 0.0):
-        for claimed in claims:
-            trace = store.trace(claimed.trace_id)
-            if trace is not None:
-                store.save(claimed, analyse(trace, PLUGINS))
+        spans = store.spans([claimed.trace_id for claimed in claims])
+        store.save_all(
+            [
+                (claimed, analyse(Trace(claimed.trace_id, spans[claimed.trace_id]), PLUGINS))
+                for claimed in claims
+                if claimed.trace_id in spans
+            ]
+        )
 
 
 def shown(store: Store, **query: object) -> Page:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import msgspec
 
 from agenttrace.errors import AgentTraceError, StoreUnavailable
+from agenttrace.models import Trace
 from agenttrace.plugins import Plugins
 from agenttrace_server import logs
 from agenttrace_server.analyse import classifiers
@@ -20,13 +21,15 @@ from agenttrace_server.analyse.expiry import expire
 from agenttrace_server.analyse.pipeline import analyse
 from agenttrace_server.judge import Judge, Terms
 from agenttrace_server.shown import read_thresholds
-from agenttrace_server.store import Claimed, Size, Store
+from agenttrace_server.store import Analysis, Claimed, Size, Store
 from agenttrace_server.store.sql import open_store
 from agenttrace_server.yaml_rules import RuleFile
 
 log = logging.getLogger("agenttrace.analyse")
 
-CLAIMED_AT_ONCE = 4
+CLAIMED_AT_ONCE = 64
+SAVE_SECONDS = 0.5
+"""After how long what is analysed is saved, though others were claimed with it."""
 HOLD_SECONDS = 2.5
 """How often what is being analysed is claimed anew: a claim nobody holds runs out after 10 s."""
 CLAIM_SECONDS = 10.0
@@ -88,9 +91,7 @@ class Loop:
         claims = self._store.claim(CLAIMED_AT_ONCE, self._quiet, self._size)
         self._held = set(claims)
         try:
-            for claimed in claims:
-                self._analyse(claimed)
-                self._held = self._held - {claimed}
+            self._work(claims)
         finally:
             self._held = set()
         return bool(claims)
@@ -104,17 +105,35 @@ class Loop:
             except StoreUnavailable as error:
                 log.warning("Another process may analyse the same traces: %s", error)
 
-    def _analyse(self, claimed: Claimed) -> None:
+    def _work(self, claims: Sequence[Claimed]) -> None:
+        """Read, analyse and save traces together; where that fails, each by itself."""
         try:
-            trace = self._store.trace(claimed.trace_id)
-            if trace is not None:
-                self._store.save(claimed, analyse(trace, self._plugins))
+            self._analyse(claims)
         except StoreUnavailable:
             raise
         except Exception:
+            if len(claims) > 1:
+                for claimed in claims:
+                    self._work([claimed])
+                return
             # It is tried again some time; the others must not wait for it.
-            log.exception("Could not analyse trace %s", claimed.trace_id)
-            self._store.hold([claimed], RETRY_SECONDS)
+            log.exception("Could not analyse trace %s", claims[0].trace_id)
+            self._store.hold(claims, RETRY_SECONDS)
+
+    def _analyse(self, claims: Sequence[Claimed]) -> None:
+        spans = self._store.spans([claimed.trace_id for claimed in claims])
+        done: list[tuple[Claimed, Analysis]] = []
+        saved = time.monotonic()
+        for claimed in claims:
+            if self._stopping:
+                break
+            if claimed.trace_id in spans:
+                trace = Trace(claimed.trace_id, spans[claimed.trace_id])
+                done.append((claimed, analyse(trace, self._plugins)))
+            if time.monotonic() - saved > SAVE_SECONDS:
+                self._store.save_all(done)
+                done, saved = [], time.monotonic()
+        self._store.save_all(done)
 
     def _rest(self) -> None:
         lively = time.monotonic() < self._lively_until

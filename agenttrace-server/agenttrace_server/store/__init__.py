@@ -251,6 +251,9 @@ class Store(Protocol):
         Spans of a trace still running MAY be missing.
         """
 
+    def spans(self, trace_ids: Sequence[str]) -> dict[str, tuple[Span, ...]]:
+        """Return the spans of those of the traces that are there, each trace's in start order."""
+
     def summary(self, trace_id: str) -> TraceSummary | None:
         """Return the trace's row of the list, or None."""
 
@@ -338,9 +341,10 @@ class Store(Protocol):
     def claim(self, limit: int, quiet_seconds: float, size: Size = "any") -> list[Claimed]:
         """Return traces whose derived data is older than their spans and that nobody else claimed.
 
-        A trace is due `quiet_seconds` after its last span, sooner if its root has arrived, later
-        where it is large and never quiet. A claim that is followed neither by `save` nor by `hold`
-        is given out again after ten seconds.
+        They are at most `limit`, and fewer where they have many spans. A trace is due
+        `quiet_seconds` after its last span, sooner if its root has arrived, later where it is large
+        and never quiet. A claim that is followed neither by `save` nor by `hold` is given out again
+        after ten seconds.
         """
 
     def hold(self, claims: Iterable[Claimed], seconds: float) -> None:
@@ -348,6 +352,9 @@ class Store(Protocol):
 
     def save(self, claimed: Claimed, analysis: Analysis) -> None:
         """Store what was derived. Reviews that people made are kept."""
+
+    def save_all(self, found: Sequence[tuple[Claimed, Analysis]]) -> None:
+        """Store what was derived from several traces in one transaction: all of it or nothing."""
 
     def cursor(self) -> int:
         """Return the cursor of the newest change, 0 before the first."""

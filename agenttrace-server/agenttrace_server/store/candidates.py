@@ -1,6 +1,6 @@
 """Look up the traces that may be fragments of the same run: by key, never by looking at all."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,8 @@ KEYS = table(JoinKey)
 
 MOST_PARTS = 1000
 """A joined trace takes no more parts than this."""
+MOST_SEEDS = 100
+"""Of so many traces it is looked up at once what may belong to them."""
 NEAREST = 50
 """Of the traces that share a session or an agent only so many before and after are looked at."""
 ANNOUNCED_NS = 3600 * 1_000_000_000
@@ -33,8 +35,10 @@ def around(
     """
     given = [row for row in parts.rows(tx, project_id, seeds) if not row.apart]
     near = {row.trace_id for row in given}
-    for row in given[:NEAREST]:
-        near |= _near(tx, dialect, project_id, _decoder.decode(row.facts))
+    seeding = [_decoder.decode(row.facts) for row in given[:MOST_SEEDS]]
+    wanted = _had_by_others(tx, dialect, project_id, seeding)
+    for row, fragment in zip(given, seeding, strict=False):
+        near |= _near(tx, dialect, project_id, fragment, wanted.get(row.trace_id, set()))
         near |= set(msgspec.json.decode(row.by_hand))
     rows = {row.trace_id: row for row in parts.rows(tx, project_id, near) if not row.apart}
     groups = {row.joined_id for row in rows.values()} - {""}
@@ -46,8 +50,26 @@ def around(
     return [row for row in rows.values() if row.joined_id not in full]
 
 
-def _near(tx: Connection, dialect: Dialect, project_id: int, fragment: Fragment) -> set[str]:
-    wanted = wanted_by(fragment)
+def _had_by_others(
+    tx: Connection, dialect: Dialect, project_id: int, fragments: Sequence[Fragment]
+) -> dict[str, set[str]]:
+    """Return which of the keys that each fragment wants there are, other than its own."""
+    c = KEYS.c
+    pairs = [(one.trace_id, key) for one in fragments for key in sorted(wanted_by(one))]
+    listed, item = dialect.each(pairs)
+    there = select(c.trace_id).where(
+        c.project_id == project_id, c.key == item(1), c.trace_id != item(0)
+    )
+    found: dict[str, set[str]] = {}
+    query = select(item(0), item(1)).select_from(listed).where(there.exists())
+    for trace_id, key in tx.execute(query) if pairs else ():
+        found.setdefault(trace_id, set()).add(key)
+    return found
+
+
+def _near(
+    tx: Connection, dialect: Dialect, project_id: int, fragment: Fragment, wanted: set[str]
+) -> set[str]:
     exact = {key for key in wanted if key.startswith(("step:", "link:", "message:"))}
     found = set(fragment.links)
     c = KEYS.c

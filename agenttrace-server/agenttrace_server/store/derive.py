@@ -2,12 +2,24 @@
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import astuple
-from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    or_,
+    select,
+    update,
+)
 
+from agenttrace.accounting import ModelUse
 from agenttrace.models import Message
 from agenttrace_server.shown import EVERYTHING, Thresholds
 from agenttrace_server.store import Analysis, Change, Claimed, Size, findings
@@ -34,6 +46,8 @@ LEASE_NS = 10 * _SECOND
 """A claim that nobody holds on to is given out again after this long: who had it was killed."""
 LARGE = 20_000
 """Traces of more spans are worked on apart, so that the others need not wait for them."""
+SPANS_AT_ONCE = 4096
+"""Traces are claimed together as long as they have no more spans than this."""
 ROOT_GRACE = 0.1
 """The part of the quiet time after which a trace is due whose root has arrived."""
 RESTLESS = 5
@@ -76,19 +90,27 @@ def claim(
     quiet_seconds: float,
     size: Size = "any",
 ) -> list[Claimed]:
-    """Claim traces that are due, the longest silent first."""
+    """Claim traces that are due, the longest silent first, and no more than fit into memory."""
     now = time.time_ns()
-    query = select(TRACES.c.trace_id, TRACES.c.version)
+    query = select(TRACES.c.trace_id, TRACES.c.version, TRACES.c.span_count)
     query = query.where(due(now, project_id, quiet_seconds, size))
     query = query.order_by(TRACES.c.written_at).limit(limit)
-    claimed = []
-    for trace_id, version in tx.execute(dialect.free(query)).all():
+    claimed: list[Claimed] = []
+    spans = 0
+    for trace_id, version, span_count in tx.execute(dialect.free(query)).all():
+        spans += span_count
+        if claimed and spans > SPANS_AT_ONCE:
+            break
+        claimed.append(Claimed(trace_id, version))
+    if claimed:
         tx.execute(
             update(TRACES)
-            .where(TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id)
+            .where(
+                TRACES.c.project_id == project_id,
+                TRACES.c.trace_id.in_([one.trace_id for one in claimed]),
+            )
             .values(claimed_until=now + LEASE_NS)
         )
-        claimed.append(Claimed(trace_id, version))
     return claimed
 
 
@@ -105,92 +127,168 @@ def hold(tx: Connection, project_id: int, claims: Iterable[Claimed], seconds: fl
     )
 
 
-def save(
-    tx: Connection,
-    dialect: Dialect,
-    search: Search,
-    project_id: int,
-    claimed: Claimed,
-    analysis: Analysis,
-    thresholds: Thresholds = EVERYTHING,
-) -> None:
-    """Replace what was derived from a trace, and join it with the fragments of its run.
+class Saving:
+    """Replaces what was derived from traces of one project, in the caller's transaction."""
 
-    Nothing happens where the trace was deleted, or a later version of it was saved.
-    """
-    trace_id = claimed.trace_id
-    joining = Joining(tx, dialect, search, project_id) if analysis.fragment else None
-    state = tx.execute(
-        dialect.locked(
-            select(TRACES.c.version, TRACES.c.analysed_version).where(
-                TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id
+    def __init__(self, tx: Connection, dialect: Dialect, search: Search, project_id: int) -> None:
+        self._tx = tx
+        self._dialect = dialect
+        self._search = search
+        self._project_id = project_id
+        self._joining = Joining(tx, dialect, search, project_id)
+
+    def save(
+        self, given: Iterable[tuple[Claimed, Analysis]], thresholds: Thresholds = EVERYTHING
+    ) -> None:
+        """Replace what was derived from each trace, and join it with the fragments of its run.
+
+        Nothing happens where the trace was deleted, or a later version of it was saved.
+        """
+        offered = {claimed.trace_id: (claimed, analysis) for claimed, analysis in given}
+        states = self._states(offered)
+        found = {
+            trace_id: (claimed, analysis)
+            for trace_id, (claimed, analysis) in offered.items()
+            if trace_id in states and states[trace_id].analysed_version <= claimed.version
+        }
+        fragments = (analysis.fragment for _, analysis in found.values())
+        # First, because it locks the rows of all traces that it changes in one order.
+        self._joining.keep([fragment for fragment in fragments if fragment is not None])
+        states = self._states(found, locked=True)
+        found = {trace_id: both for trace_id, both in found.items() if trace_id in states}
+        if not found:
+            return
+        for into, rows_of in _DERIVED:
+            rows = [row for one in found.values() for row in rows_of(self._project_id, *one)]
+            self._replace(into, found, rows)
+        self._save_messages({trace_id: one.messages for trace_id, (_, one) in found.items()})
+        failures = {trace_id: one.failures for trace_id, (_, one) in found.items()}
+        findings.save(self._tx, self._dialect, self._project_id, failures)
+        # Where spans came meanwhile, another analysis is due.
+        whole = {
+            trace_id: one.used
+            for trace_id, (claimed, one) in found.items()
+            if one.used is not None and claimed.version == states[trace_id].version
+        }
+        models = [
+            (self._project_id, trace_id, *astuple(used))
+            for trace_id, all_used in whole.items()
+            for used in all_used
+        ]
+        self._replace(MODELS, whole, models)
+        self._finish(found, states, whole, thresholds)
+
+    def _states(self, trace_ids: Collection[str], *, locked: bool = False) -> dict[str, Row[Any]]:
+        c = TRACES.c
+        query = select(
+            c.trace_id, c.version, c.analysed_version, c.tokens_in, c.tokens_out, c.cost_usd
+        ).where(*self._are(TRACES, trace_ids))
+        query = query.order_by(c.trace_id)
+        rows = self._tx.execute(self._dialect.locked(query) if locked else query)
+        return {row.trace_id: row for row in rows}
+
+    def _finish(
+        self,
+        found: Mapping[str, tuple[Claimed, Analysis]],
+        states: Mapping[str, Row[Any]],
+        whole: Mapping[str, Sequence[ModelUse]],
+        thresholds: Thresholds,
+    ) -> None:
+        """Bring the traces' own rows up to date and tell that they changed."""
+        shown = findings.counts(self._tx, self._project_id, found, thresholds)
+        now = time.time_ns()
+        cursor = self._dialect.take(self._tx, "cursor", len(found))
+        rows = []
+        for number, (trace_id, (claimed, analysis)) in enumerate(found.items()):
+            state = states[trace_id]
+            used = (state.tokens_in, state.tokens_out, state.cost_usd)
+            if trace_id in whole:
+                used = _added_up(whole[trace_id])
+            rows.append(
+                {
+                    "of_project": self._project_id,
+                    "of_trace": trace_id,
+                    "agents": encode(list(dict.fromkeys(one.name for one in analysis.agents))),
+                    "message_count": len({one.message_id for one in analysis.messages}),
+                    "failure_count": shown.get(trace_id, 0),
+                    "analysed_version": min(claimed.version, state.version),
+                    "claimed_until": 0,
+                    "dirty_since": now,
+                    "cursor": cursor + number,
+                    **dict(zip(("tokens_in", "tokens_out", "cost_usd"), used, strict=True)),
+                }
             )
+        this = (
+            TRACES.c.project_id == bindparam("of_project"),
+            TRACES.c.trace_id == bindparam("of_trace"),
         )
-    ).first()
-    if state is None or state.analysed_version > claimed.version:
-        return
-    if joining is not None and analysis.fragment is not None:
-        joining.keep(analysis.fragment)
-    _replace(
-        tx, dialect, ANALYSES, project_id, trace_id, [_analysis_row(project_id, claimed, analysis)]
-    )
-    _replace(tx, dialect, AGENTS, project_id, trace_id, _agent_rows(project_id, claimed, analysis))
-    _replace(
-        tx,
-        dialect,
-        CHECKPOINTS,
-        project_id,
-        trace_id,
-        _checkpoint_rows(project_id, claimed, analysis),
-    )
-    _save_messages(tx, dialect, search, project_id, trace_id, analysis.messages)
-    findings.save(tx, dialect, project_id, trace_id, analysis.failures)
-    values: dict[str, Any] = {
-        "agents": encode(list(dict.fromkeys(agent.name for agent in analysis.agents))),
-        "message_count": len({message.message_id for message in analysis.messages}),
-        "failure_count": findings.count(tx, project_id, trace_id, thresholds),
-        "analysed_version": min(claimed.version, state.version),
-        "claimed_until": 0,
-        "dirty_since": time.time_ns(),
-        "cursor": dialect.take(tx, "cursor", 1),
-    }
-    # Where spans came meanwhile, another analysis is due.
-    if analysis.used is not None and claimed.version == state.version:
-        models = [(project_id, trace_id, *astuple(used)) for used in analysis.used]
-        _replace(tx, dialect, MODELS, project_id, trace_id, models)
-        costs = [used.cost_usd for used in analysis.used if used.cost_usd is not None]
-        values["tokens_in"] = sum(used.tokens_in for used in analysis.used)
-        values["tokens_out"] = sum(used.tokens_out for used in analysis.used)
-        values["cost_usd"] = math.fsum(costs) if costs else None
-    tx.execute(
-        update(TRACES)
-        .where(TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id)
-        .values(values)
-    )
+        self._tx.execute(update(TRACES).where(*this), rows)
+
+    def _replace(
+        self, into: Table, trace_ids: Collection[str], rows: Iterable[Sequence[Any]]
+    ) -> None:
+        """Make these the traces' only rows of a table."""
+        if not trace_ids:
+            return
+        self._tx.execute(delete(into).where(*self._are(into, trace_ids)))
+        places = [list(into.c).index(column) for column in into.primary_key]
+        unique: dict[tuple[Any, ...], Sequence[Any]] = {}
+        for row in rows:
+            # PostgreSQL has no NUL characters: what differs in those alone is the same.
+            key = tuple(str(row[place]).replace("\0", "\ufffd") for place in places)
+            unique.setdefault(key, row)
+        self._dialect.insert(self._tx, into, list(unique.values()))
+
+    def _save_messages(self, messages: Mapping[str, Iterable[Message]]) -> None:
+        """Write only what differs: another analysis mostly finds the same, and indexing is dear."""
+        query = select(MESSAGES).where(*self._are(MESSAGES, messages))
+        stored = {(row.trace_id, row.message_id): row for row in self._tx.execute(query)}
+        found = {
+            (trace_id, message.message_id): _message_row(self._project_id, trace_id, message)
+            for trace_id, of_trace in messages.items()
+            for message in of_trace
+        }
+        gone = [
+            row
+            for key, row in stored.items()
+            if found.get(key) is None or found[key] != tuple(row[1:])
+        ]
+        self._search.forget_messages(self._tx, [(row.message_no, row.content) for row in gone])
+        for start in range(0, len(gone), 500):
+            numbers = [row.message_no for row in gone[start : start + 500]]
+            self._tx.execute(delete(MESSAGES).where(MESSAGES.c.message_no.in_(numbers)))
+        kept = stored.keys() - {(row.trace_id, row.message_id) for row in gone}
+        new = [row for key, row in found.items() if key not in kept]
+        if new:
+            first = self._dialect.take(self._tx, "message", len(new))
+            numbered = [(first + n, *row) for n, row in enumerate(new)]
+            self._dialect.insert(self._tx, MESSAGES, numbered)
+            self._search.add_messages(self._tx, [(row[0], row[8]) for row in numbered])
+
+    def _are(self, rows: Table, trace_ids: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+        return rows.c.project_id == self._project_id, rows.c.trace_id.in_(sorted(trace_ids))
 
 
-def _replace(
-    tx: Connection,
-    dialect: Dialect,
-    into: Any,
-    project_id: int,
-    trace_id: str,
-    rows: Sequence[Sequence[Any]],
-) -> None:
-    """Make these the trace's only rows of a table."""
-    tx.execute(delete(into).where(into.c.project_id == project_id, into.c.trace_id == trace_id))
-    dialect.add(tx, into, rows)
-
-
-def _analysis_row(project_id: int, claimed: Claimed, analysis: Analysis) -> tuple[Any, ...]:
+def _added_up(used: Sequence[ModelUse]) -> tuple[int, int, float | None]:
+    costs = [one.cost_usd for one in used if one.cost_usd is not None]
     return (
-        project_id,
-        claimed.trace_id,
-        encode(analysis.graph),
-        encode(analysis.owners),
-        encode(analysis.decisive),
-        encode(analysis.accounting),
+        sum(one.tokens_in for one in used),
+        sum(one.tokens_out for one in used),
+        math.fsum(costs) if costs else None,
     )
+
+
+def _analysis_rows(project_id: int, claimed: Claimed, analysis: Analysis) -> list[tuple[Any, ...]]:
+    return [
+        (
+            project_id,
+            claimed.trace_id,
+            encode(analysis.graph),
+            encode(analysis.owners),
+            encode(analysis.decisive),
+            encode(analysis.accounting),
+        )
+    ]
 
 
 def _agent_rows(project_id: int, claimed: Claimed, analysis: Analysis) -> list[tuple[Any, ...]]:
@@ -239,33 +337,11 @@ def _checkpoint_rows(
     ]
 
 
-def _save_messages(
-    tx: Connection,
-    dialect: Dialect,
-    search: Search,
-    project_id: int,
-    trace_id: str,
-    messages: Iterable[Message],
-) -> None:
-    """Write only what differs: another analysis mostly finds the same, and indexing is dear."""
-    of_trace = and_(MESSAGES.c.project_id == project_id, MESSAGES.c.trace_id == trace_id)
-    stored = {row.message_id: row for row in tx.execute(select(MESSAGES).where(of_trace))}
-    found = {
-        message.message_id: _message_row(project_id, trace_id, message) for message in messages
-    }
-    gone = [
-        row for key, row in stored.items() if found.get(key) is None or found[key] != tuple(row[1:])
-    ]
-    search.forget_messages(tx, [(row.message_no, row.content) for row in gone])
-    for start in range(0, len(gone), 500):
-        numbers = [row.message_no for row in gone[start : start + 500]]
-        tx.execute(delete(MESSAGES).where(MESSAGES.c.message_no.in_(numbers)))
-    kept = stored.keys() - {row.message_id for row in gone}
-    new = [row for key, row in found.items() if key not in kept]
-    first = dialect.take(tx, "message", len(new))
-    numbered = [(first + n, *row) for n, row in enumerate(new)]
-    dialect.insert(tx, MESSAGES, numbered)
-    search.add_messages(tx, [(row[0], row[8]) for row in numbered])
+_DERIVED: tuple[tuple[Table, Callable[[int, Claimed, Analysis], list[tuple[Any, ...]]]], ...] = (
+    (ANALYSES, _analysis_rows),
+    (AGENTS, _agent_rows),
+    (CHECKPOINTS, _checkpoint_rows),
+)
 
 
 def _message_row(project_id: int, trace_id: str, message: Message) -> tuple[Any, ...]:
@@ -303,10 +379,9 @@ def changes(connection: Connection, project_id: int, after: int, limit: int) -> 
 def settle(tx: Connection, dialect: Dialect) -> None:
     """Give a status to traces whose root never came and that have been silent for long."""
     now = time.time_ns()
-    rows = tx.execute(
-        select(TRACES.c.project_id, TRACES.c.trace_id, TRACES.c.error_count).where(abandoned(now))
-    ).all()
-    for project_id, trace_id, errors in rows:
+    query = select(TRACES.c.project_id, TRACES.c.trace_id, TRACES.c.error_count)
+    query = query.where(abandoned(now)).order_by(TRACES.c.trace_id)
+    for project_id, trace_id, errors in tx.execute(dialect.locked(query)).all():
         tx.execute(
             update(TRACES)
             .where(TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id)

@@ -1,7 +1,7 @@
 """Keep findings: what classifiers say is replaced, what people said about it stays."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -23,22 +23,27 @@ def save(
     tx: Connection,
     dialect: Dialect,
     project_id: int,
-    trace_id: str,
-    found: Iterable[FailureAnnotation],
+    found: Mapping[str, Iterable[FailureAnnotation]],
 ) -> None:
-    """Replace what nobody reviewed; what a person said stays in any case.
+    """Replace what nobody reviewed of these traces; what a person said stays in any case.
 
     A finding of the same mode at the same place as a reviewed one is that one, whatever id a later
     version of its classifier gives it.
     """
-    of_trace = and_(FAILURES.c.project_id == project_id, FAILURES.c.trace_id == trace_id)
-    tx.execute(delete(FAILURES).where(of_trace, FAILURES.c.reviewed_at.is_(None)))
-    kept = [failure(row) for row in tx.execute(select(FAILURES).where(of_trace))]
-    taken = {place for one in kept for place in _places(one)}
-    new = [one for one in found if taken.isdisjoint(_places(one))]
-    if any(one.decisive for one in kept):
-        new = [replace(one, decisive=False) for one in new]
-    dialect.add(tx, FAILURES, [_row(project_id, one) for one in new])
+    of_traces = and_(FAILURES.c.project_id == project_id, FAILURES.c.trace_id.in_(sorted(found)))
+    tx.execute(delete(FAILURES).where(of_traces, FAILURES.c.reviewed_at.is_(None)))
+    kept: dict[str, list[FailureAnnotation]] = {}
+    for row in tx.execute(select(FAILURES).where(of_traces)):
+        kept.setdefault(row.trace_id, []).append(failure(row))
+    rows: list[tuple[Any, ...]] = []
+    for trace_id, failures in found.items():
+        reviewed = kept.get(trace_id, [])
+        taken = {place for one in reviewed for place in _places(one)}
+        new = [one for one in failures if taken.isdisjoint(_places(one))]
+        if any(one.decisive for one in reviewed):
+            new = [replace(one, decisive=False) for one in new]
+        rows += [_row(project_id, one) for one in new]
+    dialect.add(tx, FAILURES, rows)
 
 
 def add(
@@ -123,15 +128,14 @@ def _changed(
     return values
 
 
-def count(tx: Connection, project_id: int, trace_id: str, thresholds: Thresholds) -> int:
-    """Return how many findings of a trace are shown."""
-    return tx.execute(
-        select(func.count()).where(
-            FAILURES.c.project_id == project_id,
-            FAILURES.c.trace_id == trace_id,
-            shown(thresholds),
-        )
-    ).scalar_one()
+def counts(
+    tx: Connection, project_id: int, trace_ids: Iterable[str], thresholds: Thresholds
+) -> dict[str, int]:
+    """Return how many findings of each trace are shown; one of which none is, is left out."""
+    c = FAILURES.c
+    of_traces = (c.project_id == project_id, c.trace_id.in_(sorted(trace_ids)))
+    query = select(c.trace_id, func.count()).where(*of_traces, shown(thresholds))
+    return dict(tx.execute(query.group_by(c.trace_id)).all())
 
 
 def shown(thresholds: Thresholds) -> ColumnElement[bool]:
@@ -172,14 +176,12 @@ def _touch(
     tx: Connection, dialect: Dialect, project_id: int, trace_id: str, thresholds: Thresholds
 ) -> None:
     """Bring the trace's count up to date and tell who follows it."""
-    tx.execute(
-        update(TRACES)
-        .where(TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id)
-        .values(
-            failure_count=count(tx, project_id, trace_id, thresholds),
-            cursor=dialect.take(tx, "cursor", 1),
-        )
-    )
+    this = (TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id)
+    # The row before the counter, as everywhere: so nobody waits in a circle.
+    tx.execute(dialect.locked(select(TRACES.c.trace_id).where(*this)))
+    shown_now = counts(tx, project_id, [trace_id], thresholds).get(trace_id, 0)
+    cursor = dialect.take(tx, "cursor", 1)
+    tx.execute(update(TRACES).where(*this).values(failure_count=shown_now, cursor=cursor))
 
 
 def _only_decisive(tx: Connection, project_id: int, trace_id: str, annotation_id: str) -> None:

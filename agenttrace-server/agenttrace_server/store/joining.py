@@ -9,7 +9,7 @@ in the order of their ids, then takes other counters: so nobody waits in a circl
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -52,16 +52,15 @@ class Joining:
         self._project_id = project_id
         dialect.take(tx, "joins", 1)  # one at a time: two fragments must not miss each other
 
-    def keep(self, given: Fragment) -> None:
-        """Join a trace that was analysed with what belongs to it, or leave it by itself."""
-        fragment = bounded(given)
-        facts = _encoder.encode(fragment).decode()
-        known = parts.rows(self._tx, self._project_id, [fragment.trace_id])
-        if not known or known[0].facts != facts:
-            self._store(fragment, facts, known[0] if known else None)
-            self._regroup([fragment.trace_id])
-        elif known[0].joined_id and not known[0].apart:
-            self._apply({}, {known[0].joined_id})
+    def keep(self, given: Iterable[Fragment]) -> None:
+        """Join traces that were analysed with what belongs to each, or leave them by themselves."""
+        fragments = {fragment.trace_id: bounded(fragment) for fragment in given}
+        facts = {trace_id: _facts(fragment) for trace_id, fragment in fragments.items()}
+        known = {row.trace_id: row for row in parts.rows(self._tx, self._project_id, fragments)}
+        new = [one for one in fragments if one not in known or known[one].facts != facts[one]]
+        self._store([fragments[one] for one in new], known)
+        same = (row for trace_id, row in known.items() if row.facts == facts[trace_id])
+        self._regroup(new, {row.joined_id for row in same if not row.apart})
 
     def split(self, trace_id: str) -> list[str]:
         """Undo a join, or take one part out of it, for good; return what stands alone now."""
@@ -94,10 +93,7 @@ class Joining:
         """Make traces one by hand; return the id of the joined trace."""
         ids = [fragment.trace_id for fragment in fragments]
         known = {row.trace_id: row for row in parts.rows(self._tx, self._project_id, ids)}
-        for given in fragments:
-            if given.trace_id not in known:
-                fragment = bounded(given)
-                self._store(fragment, _encoder.encode(fragment).decode(), None)
+        self._store([bounded(one) for one in fragments if one.trace_id not in known], {})
         self._set(ids, apart=0)
         for one in ids:
             ties = msgspec.json.decode(known[one].by_hand) if one in known else []
@@ -120,21 +116,28 @@ class Joining:
         self._apply({}, joined)
         return any(found)
 
-    def _store(self, fragment: Fragment, facts: str, known: Row[Any] | None) -> None:
-        """Keep what is known of a fragment, and the keys by which others find it."""
-        project_id, trace_id = self._project_id, fragment.trace_id
-        kept = ("", None, None, 0, "[]")
-        if known is not None:
-            kept = (known.joined_id, known.joined_to, known.reason, known.apart, known.by_hand)
-        self._dialect.put(self._tx, FRAGMENTS, [(project_id, trace_id, *kept, facts)])
-        of_trace = (KEYS.c.project_id == project_id, KEYS.c.trace_id == trace_id)
-        self._tx.execute(delete(KEYS).where(*of_trace))
-        times = (fragment.start_ns, fragment.end_ns)
-        rows = [(project_id, trace_id, key, *times) for key in sorted(keys_of(fragment))]
-        self._dialect.add(self._tx, KEYS, rows)
+    def _store(self, fragments: Sequence[Fragment], known: Mapping[str, Row[Any]]) -> None:
+        """Keep what is known of fragments, and the keys by which others find them."""
+        if not fragments:
+            return
+        rows, keys = [], []
+        for fragment in fragments:
+            project_id, trace_id = self._project_id, fragment.trace_id
+            kept = ("", None, None, 0, "[]")
+            if (old := known.get(trace_id)) is not None:
+                kept = (old.joined_id, old.joined_to, old.reason, old.apart, old.by_hand)
+            rows.append((project_id, trace_id, *kept, _facts(fragment)))
+            times = (fragment.start_ns, fragment.end_ns)
+            keys += [(project_id, trace_id, key, *times) for key in sorted(keys_of(fragment))]
+        self._dialect.put(self._tx, FRAGMENTS, rows)
+        self._tx.execute(delete(KEYS).where(self._are(KEYS, [one.trace_id for one in fragments])))
+        self._dialect.insert(self._tx, KEYS, keys)
 
-    def _regroup(self, seeds: Collection[str]) -> None:
-        """Decide anew which traces belong together with these, and put it into effect."""
+    def _regroup(self, seeds: Collection[str], joined_ids: Set[str] = frozenset()) -> None:
+        """Decide anew which traces belong together with these, and put it into effect.
+
+        The joined traces named by `joined_ids` are brought up to date as well.
+        """
         near = candidates.around(self._tx, self._dialect, self._project_id, seeds)
         rows = {row.trace_id: row for row in near}
         ties = [(row.trace_id, to) for row in near for to in msgspec.json.decode(row.by_hand)]
@@ -155,9 +158,9 @@ class Joining:
                 self._set([trace_id], **dict(zip(columns, values, strict=True)))
             # Asked of the trace, not of the fragment: one that was apart still remembers.
             moved[trace_id] = joined_id
-        self._apply(moved, {row.joined_id for row in near} | named.keys())
+        self._apply(moved, joined_ids | {row.joined_id for row in near} | named.keys())
 
-    def _apply(self, moved: Mapping[str, str], joined_ids: set[str]) -> None:
+    def _apply(self, moved: Mapping[str, str], joined_ids: Set[str]) -> None:
         """Point traces to what they are part of now, and bring joined traces up to date.
 
         A joined trace of which fewer than two parts are left is no more.
@@ -256,3 +259,7 @@ class Joining:
             if self._tx.execute(query.limit(1)).first() is None:
                 return joined_id
             number += 1
+
+
+def _facts(fragment: Fragment) -> str:
+    return _encoder.encode(fragment).decode()

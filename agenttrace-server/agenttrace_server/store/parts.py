@@ -19,6 +19,15 @@ def parts_of(connection: Connection, project_id: int, trace_id: str) -> list[str
     return list(parts) or [trace_id]
 
 
+def wholes_of(connection: Connection, project_id: int, trace_ids: Sequence[str]) -> dict[str, str]:
+    """Return the parts of those of the traces that are joined ones, each with its whole."""
+    c = TRACES.c
+    query = select(c.trace_id, c.part_of).where(
+        c.project_id == project_id, c.part_of.in_(trace_ids)
+    )
+    return dict(connection.execute(query).all())
+
+
 def described(connection: Connection, project_id: int, trace_id: str) -> tuple[TracePart, ...]:
     """Return the parts of a joined trace, or of that which this one is or was a part of."""
     f, t = FRAGMENTS.c, TRACES.c

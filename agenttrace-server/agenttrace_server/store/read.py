@@ -5,12 +5,12 @@ from itertools import repeat
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, and_, case, func, select
+from sqlalchemy import Connection, CursorResult, Row, Select, case, func, select
 
 from agenttrace.accounting import Accounting
 from agenttrace.models import Agent, Checkpoint, FailureAnnotation, Message, Scope, Span, Trace
 from agenttrace_server.store import SpanColumns, Suspect
-from agenttrace_server.store.parts import beginnings, parts_of
+from agenttrace_server.store.parts import beginnings, parts_of, wholes_of
 from agenttrace_server.store.reach import of_traces
 from agenttrace_server.store.rows import decode_scope, row_span
 from agenttrace_server.tables import (
@@ -22,11 +22,10 @@ from agenttrace_server.tables import (
     ScopeRow,
     SpanBody,
     SpanRow,
-    TraceScope,
     table,
 )
 
-SPANS, BODIES, SCOPES, TRACE_SCOPES = map(table, (SpanRow, SpanBody, ScopeRow, TraceScope))
+SPANS, BODIES, SCOPES = map(table, (SpanRow, SpanBody, ScopeRow))
 AGENTS, MESSAGES, CHECKPOINTS = map(table, (AgentRow, MessageRow, CheckpointRow))
 FAILURES, ANALYSES = table(FailureRow), table(AnalysisRow)
 
@@ -52,29 +51,52 @@ def span(connection: Connection, project_id: int, trace_id: str, span_id: str) -
 
 def spans(connection: Connection, project_id: int, trace_id: str, *where: Any) -> list[Span]:
     """Return the spans of a trace that fulfil the conditions, whole, in start order."""
-    parts = parts_of(connection, project_id, trace_id)
-    rows = connection.execute(
+    return _spans(connection, project_id, parts_of(connection, project_id, trace_id), *where)
+
+
+def spans_of(
+    connection: Connection, project_id: int, trace_ids: Sequence[str]
+) -> dict[str, tuple[Span, ...]]:
+    """Return the spans of those of the traces that are there, each trace's in start order."""
+    wholes = wholes_of(connection, project_id, trace_ids)
+    parts = set(trace_ids) - set(wholes.values()) | wholes.keys()
+    found: dict[str, list[Span]] = {trace_id: [] for trace_id in trace_ids}
+    for span in _spans(connection, project_id, sorted(parts)):
+        for trace_id in (span.trace_id, wholes.get(span.trace_id)):
+            if trace_id in found:
+                found[trace_id].append(span)
+    return {trace_id: tuple(spans) for trace_id, spans in found.items() if spans}
+
+
+def _spans(
+    connection: Connection, project_id: int, trace_ids: Sequence[str], *where: Any
+) -> list[Span]:
+    c = SPANS.c
+    result = connection.execute(
         select(SPANS, BODIES.c.body)
-        .join(BODIES, BODIES.c.body_id == SPANS.c.body_id)
-        .where(of_traces(connection, project_id, parts), *where)
-        .order_by(SPANS.c.start_time, SPANS.c.end_time.desc(), SPANS.c.span_id)
-    ).all()
-    scopes = _scopes(connection, project_id, parts) if rows else {}
-    return [row_span(row, row[-1], scopes[row.scope_id]) for row in rows]
-
-
-def _scopes(connection: Connection, project_id: int, parts: list[str]) -> dict[int, Scope]:
-    rows = connection.execute(
-        select(SCOPES.c.scope_id, SCOPES.c.scope)
-        .join(
-            TRACE_SCOPES,
-            and_(
-                TRACE_SCOPES.c.project_id == SCOPES.c.project_id,
-                TRACE_SCOPES.c.scope_id == SCOPES.c.scope_id,
-            ),
-        )
-        .where(TRACE_SCOPES.c.project_id == project_id, TRACE_SCOPES.c.trace_id.in_(parts))
+        .join(BODIES, BODIES.c.body_id == c.body_id)
+        .where(of_traces(connection, project_id, trace_ids), *where)
+        .order_by(c.start_time, c.end_time.desc(), c.span_id)
     )
+    rows = _plain(result)
+    scopes = _scopes(connection, project_id, {row[_SCOPE] for row in rows})
+    return [row_span(row, row[-1], scopes[row[_SCOPE]]) for row in rows]
+
+
+_SCOPE = list(SPANS.c).index(SPANS.c.scope_id)
+
+
+def _plain(result: CursorResult[Any]) -> Sequence[tuple[Any, ...]]:
+    """Return the driver's own tuples: row objects would take as long as everything else."""
+    rows = result.cursor.fetchall() if result.cursor else []
+    result.close()
+    return rows
+
+
+def _scopes(connection: Connection, project_id: int, scope_ids: set[int]) -> dict[int, Scope]:
+    c = SCOPES.c
+    query = select(c.scope_id, c.scope).where(c.project_id == project_id)
+    rows = connection.execute(query.where(c.scope_id.in_(sorted(scope_ids)))) if scope_ids else ()
     return {scope_id: decode_scope(text) for scope_id, text in rows}
 
 
@@ -235,9 +257,7 @@ def columns(connection: Connection, project_id: int, trace_id: str) -> SpanColum
         .where(of_traces(connection, project_id, parts))
         .order_by(c.start_time, c.end_time.desc(), c.span_id)
     )
-    # From the driver, as plain tuples: row objects would take as long as everything else together.
-    rows = result.cursor.fetchall() if result.cursor else []
-    result.close()
+    rows = _plain(result)
     if not rows:
         return None
     traces, span_ids, parents, starts, durations, names, kinds, agent_names, *rest = zip(

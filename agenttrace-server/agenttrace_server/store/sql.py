@@ -142,6 +142,11 @@ class SqlStore:
         with self._database.query() as connection:
             return read.trace(connection, self._project_id, trace_id)
 
+    def spans(self, trace_ids: Sequence[str]) -> dict[str, tuple[Span, ...]]:
+        """Return the spans of those of the traces that are there, each trace's in start order."""
+        with self._database.read() as connection:
+            return read.spans_of(connection, self._project_id, trace_ids)
+
     def summary(self, trace_id: str) -> TraceSummary | None:
         """Return the trace's row of the list, or None."""
         with self._database.query() as connection:
@@ -328,22 +333,21 @@ class SqlStore:
 
     def save(self, claimed: Claimed, analysis: Analysis) -> None:
         """Store what was derived. Reviews that people made are kept."""
-        try:
-            self._save(claimed, analysis)
-        except UnicodeEncodeError:
-            self._save(claimed, scrubbed(analysis))
+        self.save_all([(claimed, analysis)])
 
-    def _save(self, claimed: Claimed, analysis: Analysis) -> None:
+    def save_all(self, found: Sequence[tuple[Claimed, Analysis]]) -> None:
+        """Store what was derived from several traces in one transaction: all of it or nothing."""
+        if not found:
+            return
+        try:
+            self._save(found)
+        except UnicodeEncodeError:
+            self._save([(claimed, scrubbed(analysis)) for claimed, analysis in found])
+
+    def _save(self, found: Sequence[tuple[Claimed, Analysis]]) -> None:
         with self._database.write() as tx:
-            derive.save(
-                tx,
-                self._dialect,
-                self._search,
-                self._project_id,
-                claimed,
-                analysis,
-                self._thresholds,
-            )
+            saving = derive.Saving(tx, self._dialect, self._search, self._project_id)
+            saving.save(found, self._thresholds)
 
     def changes(self, after: int, limit: int = 1000) -> list[Change]:
         """Return what changed since cursor `after`, oldest first."""
