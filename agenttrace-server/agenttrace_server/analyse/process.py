@@ -19,6 +19,7 @@ from agenttrace_server import logs
 from agenttrace_server.analyse import classifiers
 from agenttrace_server.analyse.expiry import expire
 from agenttrace_server.analyse.pipeline import analyse
+from agenttrace_server.garbage import collect_less
 from agenttrace_server.judge import Judge, Terms
 from agenttrace_server.shown import read_thresholds
 from agenttrace_server.store import Analysis, Claimed, Size, Store
@@ -27,7 +28,7 @@ from agenttrace_server.yaml_rules import RuleFile
 
 log = logging.getLogger("agenttrace.analyse")
 
-CLAIMED_AT_ONCE = 64
+CLAIMED_AT_ONCE = 128
 SAVE_SECONDS = 0.5
 """After how long what is analysed is saved, though others were claimed with it."""
 HOLD_SECONDS = 2.5
@@ -157,6 +158,7 @@ def main(pipe: BinaryIO) -> None:
     terms = msgspec.convert(told["judge"], Terms | None)
     judge = Judge(terms, store) if terms else None
     plugins = classifiers.load(RuleFile(Path(told["rules"]), told["rules_required"]), judge)
+    collect_less()
     # Apart, so that a trace that takes minutes holds up nobody.
     loops = [Loop(store, plugins, told["quiet_seconds"], size) for size in SIZES]
     stopped = threading.Event()

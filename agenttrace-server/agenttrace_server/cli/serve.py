@@ -9,6 +9,7 @@ import typer
 from agenttrace_server.cli.configuration import DatabaseURL, read_settings, require_writable
 from agenttrace_server.cli.pages import ensure_ui
 from agenttrace_server.cli.terminal import say
+from agenttrace_server.garbage import collect_less
 
 
 class LogLevel(StrEnum):
@@ -68,4 +69,9 @@ def serve(
 
     from agenttrace_server import app
 
-    app.serve(settings, ready=lambda url: say(f"AgentTrace serves {url} (Ctrl-C stops it)"))
+    app.serve(settings, ready=_ready)
+
+
+def _ready(url: str) -> None:
+    collect_less()
+    say(f"AgentTrace serves {url} (Ctrl-C stops it)")

@@ -64,12 +64,12 @@ REJECTED = table(RejectedSpan)
 KEPT_REJECTIONS = 500
 POLL_SECONDS = 0.3
 """How often a database is asked for changes that does not tell of them."""
-INDEX_AT_ONCE = 256
+INDEX_AT_ONCE = 1024
 """Documents indexed in one transaction: about 10 ms, so that writers hardly wait."""
 INDEX_BYTES = 16 * 1024 * 1024
 """Span bodies read for one such transaction, where they are large."""
 INDEX_SECONDS = 0.1
-"""Spent on indexing each time somebody asks for traces to analyse."""
+"""Spent on indexing each time somebody asks for traces to analyse and there are none."""
 
 
 def open_store(
@@ -308,11 +308,16 @@ class SqlStore:
     def claim(self, limit: int, quiet_seconds: float, size: Size = "any") -> list[Claimed]:
         """Return traces whose derived data is older than their spans and that nobody else claimed.
 
-        It also indexes the words of spans that came since, and settles abandoned traces.
+        It also settles abandoned traces and indexes the words of spans that came since: for a while
+        where no trace is due, else so few that those need not wait.
         """
-        until = time.monotonic() + INDEX_SECONDS
+        claimed = self._claim(limit, quiet_seconds, size)
+        until = time.monotonic() + (0.0 if claimed else INDEX_SECONDS)
         while size != "large" and self._index_some() and time.monotonic() < until:
             pass
+        return claimed
+
+    def _claim(self, limit: int, quiet_seconds: float, size: Size) -> list[Claimed]:
         now = time.time_ns()
         with self._database.read() as connection:
             due = connection.execute(
