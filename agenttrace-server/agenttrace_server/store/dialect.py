@@ -30,6 +30,9 @@ class Dialect(Protocol):
     def turn(self, connection: Connection) -> None:
         """Wait until no other transaction writes spans."""
 
+    def learn(self, connection: Connection, tables: Sequence[Table]) -> None:
+        """Have the database count what is in tables that grew, to plan queries by it."""
+
     def free(self, query: Select[Any]) -> Select[Any]:
         """Return the query so that it locks its rows and leaves out those locked by others."""
 

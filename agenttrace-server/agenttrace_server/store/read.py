@@ -5,7 +5,7 @@ from itertools import repeat
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, CursorResult, Row, Select, case, func, select
+from sqlalchemy import Connection, CursorResult, Row, Select, and_, case, func, select
 
 from agenttrace.accounting import Accounting
 from agenttrace.models import Agent, Checkpoint, FailureAnnotation, Message, Scope, Span, Trace
@@ -74,7 +74,7 @@ def _spans(
     c = SPANS.c
     result = connection.execute(
         select(SPANS, BODIES.c.body)
-        .join(BODIES, BODIES.c.body_id == c.body_id)
+        .join(BODIES, and_(BODIES.c.body_id == c.body_id, BODIES.c.start_time == c.start_time))
         .where(of_traces(connection, project_id, trace_ids), *where)
         .order_by(c.start_time, c.end_time.desc(), c.span_id)
     )

@@ -55,12 +55,25 @@ from agenttrace_server.store.search import MOST_PENDING, Search
 from agenttrace_server.store.sql_joins import SqlJoins
 from agenttrace_server.store.sql_replays import SqlReplays
 from agenttrace_server.store.sqlite import SqliteDialect, SqliteFullText
-from agenttrace_server.tables import Counter, RejectedSpan, table
+from agenttrace_server.tables import (
+    AgentRow,
+    Counter,
+    FailureRow,
+    FragmentRow,
+    JoinKey,
+    MessageRow,
+    RejectedSpan,
+    TraceRow,
+    table,
+)
 
 if TYPE_CHECKING:
     from agenttrace_server.store.notices import Notices
 
 REJECTED = table(RejectedSpan)
+LEARNT = [table(row) for row in (TraceRow, FragmentRow, JoinKey, AgentRow, MessageRow, FailureRow)]
+LEARN_AT = 200
+"""After so many saved traces, and ten times as many again, plans for small tables are no good."""
 KEPT_REJECTIONS = 500
 POLL_SECONDS = 0.3
 """How often a database is asked for changes that does not tell of them."""
@@ -104,6 +117,7 @@ class SqlStore:
         self._thresholds = thresholds
         self._project_id = project_id
         self._notices: Notices | None = None
+        self._saved, self._learn_at = 0, LEARN_AT
         self._dialect: Dialect
         index: Callable[[str], FullText]
         if database.is_sqlite:
@@ -353,6 +367,11 @@ class SqlStore:
         with self._database.write() as tx:
             saving = derive.Saving(tx, self._dialect, self._search, self._project_id)
             saving.save(found, self._thresholds)
+        self._saved += len(found)
+        if self._saved >= self._learn_at:
+            self._learn_at *= 10
+            with self._database.write() as tx:
+                self._dialect.learn(tx, LEARNT)
 
     def changes(self, after: int, limit: int = 1000) -> list[Change]:
         """Return what changed since cursor `after`, oldest first."""

@@ -65,6 +65,9 @@ class SqliteDialect:
     def turn(self, connection: Connection) -> None:
         """Do nothing: a write transaction locks the whole database."""
 
+    def learn(self, connection: Connection, tables: Sequence[Table]) -> None:
+        """Do nothing: what SQLite plans depends on the indexes alone."""
+
     def free(self, query: Select[Any]) -> Select[Any]:
         """Return the query as it is: a write transaction locks the whole database."""
         return query
