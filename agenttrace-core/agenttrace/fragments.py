@@ -10,7 +10,7 @@ from agenttrace.inference import TRANSFER, recipient_of, slug
 from agenttrace.models import Span
 
 # Ids that frameworks give to their steps, and by which a step names the one it is part of.
-_STEP_IDS = ("gen_ai.task.id", "gen_ai.task.parent.id", "event_id", "parent_event_id")
+_STEP_IDS = frozenset({"gen_ai.task.id", "gen_ai.task.parent.id", "event_id", "parent_event_id"})
 _UNIQUE = 16
 """Shorter ids than this are somebody's counter, not unique."""
 
@@ -84,11 +84,15 @@ class Fragment(msgspec.Struct):
         self.start_ns = min(self.start_ns, fact.start_ns)
         self.end_ns = max(self.end_ns, fact.end_ns)
         self.processes.add(fact.process)
-        self.steps.update(fact.steps)
-        self.links.update(fact.links)
-        self.messages.update(fact.messages)
-        self.causes.update(fact.causes)
-        self.hands_to.update(fact.hands_to)
+        for into, ids in (
+            (self.steps, fact.steps),
+            (self.links, fact.links),
+            (self.messages, fact.messages),
+            (self.causes, fact.causes),
+            (self.hands_to, fact.hands_to),
+        ):
+            if ids:
+                into.update(ids)
         if fact.session:
             self.sessions.add(fact.session)
         if fact.agent:
@@ -110,7 +114,7 @@ def facts_of(span: Span) -> SpanFacts:
     process = resource.get("service.instance.id") or resource.get("process.pid") or ""
     is_root = span.parent_id is None
     opens = span.agent if is_root and span.kind == "agent" else None
-    steps = (as_text(attributes.get(key)) or "" for key in _STEP_IDS)
+    steps = () if _STEP_IDS.isdisjoint(attributes) else map(attributes.get, sorted(_STEP_IDS))
     return SpanFacts(
         trace_id=span.trace_id,
         span_id=span.span_id,
@@ -119,7 +123,7 @@ def facts_of(span: Span) -> SpanFacts:
         end_ns=span.end_ns,
         process=f"{span.scope.service_name}/{process}",
         session=span.session,
-        steps=tuple(filter(_is_unique, steps)),
+        steps=tuple(filter(_is_unique, (as_text(step) or "" for step in steps))),
         # Elsewhere links mean anything (batches, retries); in agent frameworks, a message's way.
         links=tuple(link.trace_id for link in span.links) if span.framework else (),
         messages=tuple(_said(span, semconv.MESSAGE_ID)),

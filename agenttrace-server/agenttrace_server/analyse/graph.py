@@ -1,7 +1,7 @@
 """Who talked to whom, and how central each one is: built from message rows, never from timing."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import networkx as nx
@@ -34,7 +34,7 @@ def build_graph(
         if edge["sender"] != edge["recipient"]
     )
     central, approximate = _centrality(graph)
-    cycles, truncated = find_cycles(_among_agents(graph))
+    cycles, truncated = find_cycles(_among_agents(graph.edges, graph))
     delegation, more = find_cycles(_among_agents(_work_handed_on(messages)))
     return {
         "nodes": _nodes(graph, agents, messages, failures, central),
@@ -90,20 +90,17 @@ def _in_error(message: Message, spans: Mapping[str, Span]) -> bool:
     return span is not None and span.status == "error"
 
 
-def _among_agents(graph: "nx.DiGraph[str]") -> "nx.DiGraph[str]":
-    others = nx.DiGraph(graph)
-    others.remove_nodes_from([USER])
-    return others
+def _among_agents(pairs: Iterable[tuple[str, str]], names: Iterable[str] = ()) -> "nx.DiGraph[str]":
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(name for name in names if name != USER)
+    graph.add_edges_from(pair for pair in pairs if USER not in pair)
+    return graph
 
 
-def _work_handed_on(messages: Sequence[Message]) -> "nx.DiGraph[str]":
-    return nx.DiGraph(
-        [
-            (m.sender, m.recipient)
-            for m in messages
-            if m.type not in _REPLIES and m.sender != m.recipient
-        ]
-    )
+def _work_handed_on(messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
+    for message in messages:
+        if message.type not in _REPLIES and message.sender != message.recipient:
+            yield message.sender, message.recipient
 
 
 def _nodes(

@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 from agenttrace.models import Span, Trace
 from agenttrace_server.mast import signs
@@ -62,19 +63,32 @@ def last_of_each_agent(trace: Trace, spans: Iterable[Span]) -> Iterable[Span]:
 
 
 class Later:
-    """Answers what an agent did after a span. Built once per trace, in linear time."""
+    """Answers what an agent did after a span; looks through the trace once, when first asked."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
-        self._worked: dict[tuple[str | None, str, str | None], int] = {}
-        self._spans: dict[str | None, list[Span]] = {}
-        self._starts: dict[str | None, list[int]] = {}
-        for span in trace.spans:
-            owner = trace.agent_of(span)
-            self._spans.setdefault(owner, []).append(span)
-            self._starts.setdefault(owner, []).append(span.start_ns)
-            if not signs.failed(span):
-                self._worked[owner, span.kind, _doing(span)] = span.start_ns
+
+    @cached_property
+    def _spans(self) -> dict[str | None, list[Span]]:
+        """The spans of each agent, in start order."""
+        found: dict[str | None, list[Span]] = {}
+        for span in self._trace.spans:
+            found.setdefault(self._trace.agent_of(span), []).append(span)
+        return found
+
+    @cached_property
+    def _starts(self) -> dict[str | None, list[int]]:
+        return {owner: [span.start_ns for span in spans] for owner, spans in self._spans.items()}
+
+    @cached_property
+    def _worked(self) -> dict[tuple[str | None, str, str | None], int]:
+        """When each agent last did a thing that did not fail."""
+        return {
+            (owner, span.kind, _doing(span)): span.start_ns
+            for owner, spans in self._spans.items()
+            for span in spans
+            if not signs.failed(span)
+        }
 
     def worked(self, span: Span) -> bool:
         """Say whether the same agent did the same thing again, and it did not fail."""

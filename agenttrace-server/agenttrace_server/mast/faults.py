@@ -211,8 +211,10 @@ def planning_errors(trace: Trace) -> Iterator[FailureAnnotation]:
     """
     later = Later(trace)
     for span in trace.spans:
+        if not signs.failed(span):
+            continue
         words = _CAMEL.sub(" ", span.name).lower().replace("_", " ")
-        if not signs.failed(span) or not _PLAN.search(words):
+        if not _PLAN.search(words):
             continue
         texts = (span.status_message, span.error or "")
         bad = next((text for text in texts if _BAD_PLAN.search(text)), None)

@@ -52,7 +52,7 @@ def unanswered_messages(trace: Trace) -> Iterator[FailureAnnotation]:
     conversation is no task, and in a run that broke off with an error the error is the finding.
     Source: AgentTrace's own taxonomy of operational faults.
     """
-    if not _ended_well(trace):
+    if not trace.messages or not _ended_well(trace):
         return
     circles = {message.message_id for circle in _circles(trace) for message in circle}
     activity = _Activity(trace)
@@ -147,7 +147,7 @@ def deadlocks(trace: Trace) -> Iterator[FailureAnnotation]:
 
 def _circles(trace: Trace) -> list[list[Message]]:
     """Return, for each circle of agents that wait, the messages they wait on."""
-    if not _ended(trace):
+    if not trace.messages or not _ended(trace):
         return []
     activity = _Activity(trace)
     waits: dict[str, Message] = {}
