@@ -132,7 +132,7 @@ def test_nothing_acknowledged_is_lost_when_the_writer_is_killed(
             assert sorted(trace.spans, key=lambda s: s.span_id) == random_trace(number, 20)
         page = store.traces(TraceQuery(limit=100_000))
         assert {item.span_count for item in page.items} == {20}
-        claimed = store.claim(100_000, 0)
+        claimed = [one for some in iter(lambda: store.claim(100_000, 0), []) for one in some]
         assert len(claimed) == page.total >= len(acknowledged)
 
 
