@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from agenttrace.errors import StoreUnavailable
-from agenttrace_server.store import TraceQuery, schema
+from agenttrace_server.store import Analysis, TraceQuery, schema, sql
 from agenttrace_server.store.reach import SPANS, of_traces
 from agenttrace_server.store.sql import SqlStore, open_store
 from support import postgres
@@ -115,6 +115,25 @@ def test_a_trace_is_looked_for_in_the_days_it_lasted_only(store: SqlStore) -> No
         text = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
         plan = str(connection.exec_driver_sql(f"EXPLAIN {text}").all())
     assert plan.count("Scan") <= 2, plan
+
+
+def test_queries_of_a_new_database_are_planned_by_what_is_in_it(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql, "LEARN_SECONDS", -1.0)
+    store._learn_at = 0.0
+    for number in range(1, 41):
+        store.write(random_trace(number, 50))
+    (claimed, *_) = store.claim(1, 0)
+
+    store.save(claimed, Analysis())
+
+    query = "SELECT count(*) FROM pg_stats WHERE tablename = ANY(%s) AND attname = 'trace_id'"
+    with store._database.read() as connection:
+        chunks = "SELECT relname FROM pg_class WHERE relname LIKE '_hyper_%%_chunk'"
+        names = connection.exec_driver_sql(chunks).scalars().all() or ["spans"]
+        known = connection.exec_driver_sql(query, ([*names, "span_bodies"],)).scalar_one()
+    assert known == len(names) + 1
 
 
 def test_going_down_takes_everything_away() -> None:

@@ -30,8 +30,8 @@ class Dialect(Protocol):
     def turn(self, connection: Connection) -> None:
         """Wait until no other transaction writes spans."""
 
-    def learn(self, connection: Connection, tables: Sequence[Table]) -> None:
-        """Have the database count what is in tables that grew, to plan queries by it."""
+    def learn(self, connection: Connection) -> None:
+        """Have the database look at new tables that have grown, to plan queries by them."""
 
     def free(self, query: Select[Any]) -> Select[Any]:
         """Return the query so that it locks its rows and leaves out those locked by others."""

@@ -89,12 +89,14 @@ class PostgresDialect:
         """Wait until no other transaction writes spans: counts are read first, then written."""
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_WRITERS,))
 
-    def learn(self, connection: Connection, tables: Sequence[Table]) -> None:
-        """Have the database count what is in tables that grew, to plan queries by it.
+    def learn(self, connection: Connection) -> None:
+        """Have the database look at new tables that have grown, to plan queries by them.
 
-        It does so itself, but only after a minute; until then plans made for empty tables are used.
+        It does so itself, but only after a minute; until then it plans as if they were empty, and
+        goes through all of a new chunk for each trace.
         """
-        connection.exec_driver_sql(f"ANALYZE {', '.join(one.name for one in tables)}")
+        for name in connection.exec_driver_sql(_UNKNOWN).scalars().all():
+            connection.exec_driver_sql(f"ANALYZE {name}")
 
     def free(self, query: Select[Any]) -> Select[Any]:
         """Return the query so that it locks its rows and leaves out those locked by others."""
@@ -103,6 +105,14 @@ class PostgresDialect:
     def locked(self, query: Select[Any]) -> Select[Any]:
         """Return the query so that it locks its rows, after others have let go of them."""
         return query.with_for_update()
+
+
+_UNKNOWN = """SELECT c.oid::regclass::text FROM pg_class c
+WHERE c.relkind = 'r' AND c.reltuples < 0 AND pg_relation_size(c.oid) > 32 * 8192 AND (
+    c.relnamespace = current_schema()::regnamespace
+    OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'spans'::regclass)
+)"""
+"""Tables and chunks of some size that were never looked at."""
 
 
 def _at_once(cursor: Any) -> Any:

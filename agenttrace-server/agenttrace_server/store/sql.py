@@ -55,25 +55,14 @@ from agenttrace_server.store.search import MOST_PENDING, Search
 from agenttrace_server.store.sql_joins import SqlJoins
 from agenttrace_server.store.sql_replays import SqlReplays
 from agenttrace_server.store.sqlite import SqliteDialect, SqliteFullText
-from agenttrace_server.tables import (
-    AgentRow,
-    Counter,
-    FailureRow,
-    FragmentRow,
-    JoinKey,
-    MessageRow,
-    RejectedSpan,
-    TraceRow,
-    table,
-)
+from agenttrace_server.tables import Counter, RejectedSpan, table
 
 if TYPE_CHECKING:
     from agenttrace_server.store.notices import Notices
 
 REJECTED = table(RejectedSpan)
-LEARNT = [table(row) for row in (TraceRow, FragmentRow, JoinKey, AgentRow, MessageRow, FailureRow)]
-LEARN_AT = 200
-"""After so many saved traces, and ten times as many again, plans for small tables are no good."""
+LEARN_SECONDS = 2.0
+"""How often, while analyses are saved, the database may look at what it does not know yet."""
 KEPT_REJECTIONS = 500
 POLL_SECONDS = 0.3
 """How often a database is asked for changes that does not tell of them."""
@@ -81,7 +70,7 @@ INDEX_AT_ONCE = 1024
 """Documents indexed in one transaction: about 10 ms, so that writers hardly wait."""
 INDEX_BYTES = 16 * 1024 * 1024
 """Span bodies read for one such transaction, where they are large."""
-INDEX_SECONDS = 0.1
+INDEX_SECONDS = 0.5
 """Spent on indexing each time somebody asks for traces to analyse and there are none."""
 
 
@@ -117,7 +106,7 @@ class SqlStore:
         self._thresholds = thresholds
         self._project_id = project_id
         self._notices: Notices | None = None
-        self._saved, self._learn_at = 0, LEARN_AT
+        self._learn_at = time.monotonic() + LEARN_SECONDS
         self._dialect: Dialect
         index: Callable[[str], FullText]
         if database.is_sqlite:
@@ -322,14 +311,16 @@ class SqlStore:
     def claim(self, limit: int, quiet_seconds: float, size: Size = "any") -> list[Claimed]:
         """Return traces whose derived data is older than their spans and that nobody else claimed.
 
-        It also settles abandoned traces and indexes the words of spans that came since: for a while
-        where no trace is due, else so few that those need not wait.
+        It also settles abandoned traces. Where none is due, it indexes the words of spans that came
+        since: whoever searches before that indexes them.
         """
         claimed = self._claim(limit, quiet_seconds, size)
-        until = time.monotonic() + (0.0 if claimed else INDEX_SECONDS)
-        while size != "large" and self._index_some() and time.monotonic() < until:
+        if claimed or size == "large":
+            return claimed
+        until = time.monotonic() + INDEX_SECONDS
+        while self._index_some() and time.monotonic() < until:
             pass
-        return claimed
+        return []
 
     def _claim(self, limit: int, quiet_seconds: float, size: Size) -> list[Claimed]:
         now = time.time_ns()
@@ -367,11 +358,10 @@ class SqlStore:
         with self._database.write() as tx:
             saving = derive.Saving(tx, self._dialect, self._search, self._project_id)
             saving.save(found, self._thresholds)
-        self._saved += len(found)
-        if self._saved >= self._learn_at:
-            self._learn_at *= 10
+        if time.monotonic() > self._learn_at:
+            self._learn_at = time.monotonic() + LEARN_SECONDS
             with self._database.write() as tx:
-                self._dialect.learn(tx, LEARNT)
+                self._dialect.learn(tx)
 
     def changes(self, after: int, limit: int = 1000) -> list[Change]:
         """Return what changed since cursor `after`, oldest first."""

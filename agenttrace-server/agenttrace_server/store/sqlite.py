@@ -65,7 +65,7 @@ class SqliteDialect:
     def turn(self, connection: Connection) -> None:
         """Do nothing: a write transaction locks the whole database."""
 
-    def learn(self, connection: Connection, tables: Sequence[Table]) -> None:
+    def learn(self, connection: Connection) -> None:
         """Do nothing: what SQLite plans depends on the indexes alone."""
 
     def free(self, query: Select[Any]) -> Select[Any]:
