@@ -1,10 +1,13 @@
 """Lists of traces: filters, order, pages, free text, figures."""
 
+from typing import get_args
+
 import pytest
 
 from agenttrace.accounting import used
+from agenttrace.errors import TraceNotFound
 from agenttrace.models import Agent, FailureAnnotation, Message, Scope, SpanEvent
-from agenttrace_server.store import Analysis, Claimed, Store, TraceQuery
+from agenttrace_server.store import Analysis, Claimed, SortKey, Store, TraceQuery
 from support.stored import SECOND, START_NS, llm, span, trace_id
 
 
@@ -136,6 +139,25 @@ def test_pages_of_equal_traces_show_each_once(store: Store) -> None:
     for sort in ("start", "duration", "tokens"):
         pages = [found(store, sort=sort, offset=n, limit=7) for n in range(0, 28, 7)]
         assert sorted(number for page in pages for number in page) == list(range(1, 26))
+
+
+@pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.parametrize("sort", get_args(SortKey))
+def test_a_page_begins_behind_the_trace_that_ended_the_one_before(
+    store: Store, sort: SortKey, descending: bool
+) -> None:
+    store.write([llm(1, None, trace=number, tokens_in=number % 3) for number in range(1, 26)])
+    query = {"sort": sort, "descending": descending, "limit": 7}
+    pages = [found(store, **query)]
+    while len(pages[-1]) == 7:
+        pages.append(found(store, **query, after=trace_id(pages[-1][-1])))
+
+    assert [number for page in pages for number in page] == found(
+        store, sort=sort, descending=descending
+    )
+    assert store.traces(TraceQuery(after=trace_id(3))).total == 25
+    with pytest.raises(TraceNotFound):
+        store.traces(TraceQuery(after=trace_id(26)))
 
 
 def test_a_trace_through_two_services_is_found_by_both(store: Store) -> None:

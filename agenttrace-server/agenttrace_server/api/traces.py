@@ -44,11 +44,15 @@ Sort = Literal[
 Word = Annotated[str | None, Query(max_length=500, pattern=r"^[^\x00]*$")]
 
 
-@router.get("/traces", operation_id="listTraces", responses=problems())
+@router.get("/traces", operation_id="listTraces", responses=problems(404))
 def list_traces(
     store: StoreOf,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    after: Annotated[
+        str | None,
+        Query(max_length=100, description="The last trace of the page before; offset gets slower"),
+    ] = None,
     service: Word = None,
     framework: Word = None,
     agent: Word = None,
@@ -67,6 +71,7 @@ def list_traces(
         TraceQuery(
             offset=offset,
             limit=limit,
+            after=clean_id(after) if after else None,
             service=service or None,
             framework=framework or None,
             agent=agent or None,

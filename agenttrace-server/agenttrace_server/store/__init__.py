@@ -37,11 +37,13 @@ class TraceQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     `q` is free text over names, inputs, outputs and message contents; `failure` a mode, a category
     or a subcategory; `descending` applies to `sort`. Unless `joined`, traces come as they were
-    recorded, not the joined ones they may be parts of.
+    recorded, not the joined ones they may be parts of. `after` is the id of the trace that the page
+    begins behind: unlike an offset it costs the same on every page.
     """
 
     offset: int = 0
     limit: int = 50
+    after: str | None = None
     service: str | None = None
     framework: str | None = None
     agent: str | None = None

@@ -1,11 +1,13 @@
 """List traces: filters, order and pages, all of it in the database."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal, or_, select, tuple_
 
+from agenttrace.errors import TraceNotFound
 from agenttrace_server.shown import EVERYTHING, Thresholds
 from agenttrace_server.store import Page, SortKey, TraceQuery, TraceSummary
 from agenttrace_server.store.findings import shown
@@ -32,17 +34,21 @@ def page(
     query: TraceQuery,
     thresholds: Thresholds = EVERYTHING,
 ) -> Page:
-    """Return one page of traces; `failure` means those that are shown."""
+    """Return one page of traces; `failure` means those that are shown.
+
+    Raises `TraceNotFound` where there is none to begin behind.
+    """
     conditions = _conditions(connection, project_id, search, query, thresholds)
     total = connection.execute(
         select(func.count()).select_from(TRACES).where(*conditions)
     ).scalar_one()
-    sort = _SORTS[query.sort]
-    keys = (sort, TRACES.c.trace_id) if query.sort == "start" else (sort, TRACES.c.start_time)
+    keys = list(dict.fromkeys((_SORTS[query.sort], TRACES.c.start_time, TRACES.c.trace_id)))
+    if query.after is not None:
+        conditions.append(_behind(connection, project_id, keys, query.after, query.descending))
     rows = connection.execute(
         select(TRACES)
         .where(*conditions)
-        .order_by(*(key.desc() if query.descending else key for key in keys), TRACES.c.trace_id)
+        .order_by(*(key.desc() if query.descending else key for key in keys))
         .limit(query.limit)
         .offset(query.offset)
     )
@@ -50,6 +56,22 @@ def page(
     stale = _stale(connection, project_id, [item.trace_id for item in items if item.parts])
     items = [replace(i, analysed=False) if i.trace_id in stale else i for i in items]
     return Page(tuple(items), total, query.offset, query.limit)
+
+
+def _behind(
+    connection: Connection,
+    project_id: int,
+    keys: Sequence[ColumnElement[Any]],
+    trace_id: str,
+    descending: bool,
+) -> ColumnElement[bool]:
+    """The condition that a trace comes after this one in the order of the keys."""
+    query = select(*keys).where(TRACES.c.project_id == project_id, TRACES.c.trace_id == trace_id)
+    place = connection.execute(query).first()
+    if place is None:
+        raise TraceNotFound(f"There is no trace {trace_id!r} to begin behind")
+    there = tuple_(*map(literal, place))
+    return tuple_(*keys) < there if descending else tuple_(*keys) > there
 
 
 def one(connection: Connection, project_id: int, trace_id: str) -> TraceSummary | None:

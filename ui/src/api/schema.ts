@@ -3204,6 +3204,8 @@ export interface operations {
             query?: {
                 offset?: number;
                 limit?: number;
+                /** @description The last trace of the page before; offset gets slower */
+                after?: string | null;
                 service?: string | null;
                 framework?: string | null;
                 agent?: string | null;
@@ -3247,6 +3249,15 @@ export interface operations {
             };
             /** @description Another origin's page, or a host name that is not this server's */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
