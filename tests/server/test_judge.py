@@ -10,20 +10,23 @@ import pytest
 
 from agenttrace.hookspecs import hookimpl
 from agenttrace.models import FailureAnnotation, Trace
-from agenttrace.plugins import Plugins
+from agenttrace.normalize import normalize
+from agenttrace.plugins import Plugins, load_plugins
 from agenttrace.testing import agent, build, llm, message, raw_spans, tool, workflow
 from agenttrace_server.analyse.pipeline import analyse
+from agenttrace_server.decode import decode
 from agenttrace_server.encode import encode_json
 from agenttrace_server.judge import CLASSIFIER, Judge, Terms, terms
 from agenttrace_server.judge.transcript import transcript
 from agenttrace_server.mast.modes import MODES, mode_found
 from agenttrace_server.settings import Settings
-from agenttrace_server.store import Analysis, Correction, Store
+from agenttrace_server.store import Analysis, Correction, Store, TraceQuery
 from agenttrace_server.store.sql import open_store
 from support.chat import Chat, chat_server, completion, failures, named, refusal
 from support.server import RunningServer, running_server
 
 WAIT_SECONDS = 60.0
+BUILTIN = Path(__file__).parents[1] / "captures" / "autogen-0.7.5-builtin-early-exit.json"
 CLAIM = "I ran all forty tests and they passed"
 TEAM = workflow(
     "team",
@@ -61,6 +64,7 @@ def ask(chat: Chat, kept: Store) -> Callable[..., list[FailureAnnotation]]:
             "model": "local",
             "prices": "1,1",
             "threads": 1,
+            "settle_seconds": 0,
         } | more
         judge = Judge(Terms(**given), kept)
         stored(kept, trace)
@@ -72,9 +76,9 @@ def ask(chat: Chat, kept: Store) -> Callable[..., list[FailureAnnotation]]:
     return ask
 
 
-def told(trace: Trace) -> Trace:
+def told(trace: Trace, plugins: Plugins | None = None) -> Trace:
     """The trace with its agents and messages."""
-    found = analyse(trace, Plugins())
+    found = analyse(trace, plugins or Plugins())
     return Trace(trace.trace_id, trace.spans, found.agents, found.messages)
 
 
@@ -308,6 +312,29 @@ def test_the_server_shows_what_the_judge_found_and_what_it_cost(chat: Chat) -> N
         again = server.client.post(f"/api/traces/{trace_id}/classify?all=true").json()["items"]
         assert CLASSIFIER in {name for one in again for name in [one["classifier"]]}
         assert len(chat.asked) == 1
+
+
+def test_a_run_recorded_as_many_traces_is_judged_once(chat: Chat, kept: Store) -> None:
+    decoded = decode(BUILTIN.read_bytes(), "application/json")
+    plugins = load_plugins()
+    kept.write(normalize(decoded.spans, plugins))
+    judge = Judge(Terms(url=chat.url, model="local", prices="1,1", settle_seconds=0), kept)
+    while claimed := kept.claim(100, 0):
+        for one in claimed:
+            trace = kept.trace(one.trace_id)
+            assert trace is not None
+            kept.save(one, analyse(trace, plugins))
+    parts = kept.traces(TraceQuery(joined=False)).items
+    [run] = kept.traces(TraceQuery()).items
+
+    for summary in [*parts, run]:
+        trace = kept.trace(summary.trace_id)
+        assert trace is not None
+        assert list(judge.findings(told(trace, plugins))) == []
+    wait(lambda: judge.idle)
+
+    assert len(parts) > 1
+    assert len(chat.asked) == 1
 
 
 def judged(server: RunningServer, trace_id: str) -> list[dict[str, Any]]:

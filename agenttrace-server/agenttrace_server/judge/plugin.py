@@ -4,6 +4,7 @@ import hashlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
@@ -61,7 +62,7 @@ class Judge:
         self._store = store
         self._stopped = threading.Event()
         self._endpoint = Endpoint(terms, SCHEMA, self._stopped)
-        self._waiting: queue.Queue[tuple[Transcript, str]] = queue.Queue(MOST_WAITING)
+        self._waiting: queue.Queue[tuple[Transcript, str, float]] = queue.Queue(MOST_WAITING)
         self._at_work: set[str] = set()
         self._lock = threading.Lock()
         self._started = False
@@ -119,7 +120,7 @@ class Judge:
             if digest in self._at_work or self._stopped.is_set() or not self._start():
                 return
             try:
-                self._waiting.put_nowait((told, digest))
+                self._waiting.put_nowait((told, digest, time.monotonic()))
             except queue.Full:
                 log.warning("Trace %s is not judged: %d wait", told.trace_id, MOST_WAITING)
             else:
@@ -142,9 +143,10 @@ class Judge:
 
     def _work(self, budget: Budget) -> None:
         while not self._stopped.is_set():
-            told, digest = self._waiting.get()
+            told, digest, since = self._waiting.get()
             try:
-                self._judge(told, digest, budget)
+                if self._is_whole(told, since):
+                    self._judge(told, digest, budget)
             except (JudgeError, StoreUnavailable) as error:
                 log.warning("Trace %s was not judged: %s", told.trace_id, error)
             except Exception:
@@ -153,6 +155,16 @@ class Judge:
             finally:
                 with self._lock:
                     self._at_work.discard(digest)
+
+    def _is_whole(self, told: Transcript, since: float) -> bool:
+        """Wait until a trace could have been joined with others; say whether it was not.
+
+        Some instrumentations break a run into many traces: the whole is judged, once.
+        """
+        if self._stopped.wait(max(0.0, since + self._terms.settle_seconds - time.monotonic())):
+            return False
+        summary = self._store.summary(told.trace_id)
+        return summary is None or summary.part_of is None
 
     def _judge(self, told: Transcript, digest: str, budget: Budget) -> None:
         room = self._terms.window_tokens * CHARACTERS_A_TOKEN

@@ -7,7 +7,10 @@ from agenttrace_server.settings import Settings
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to ask and what that may cost; `prices` is empty where the model's are known."""
+    """Whom to ask and what that may cost; `prices` is empty where the model's are known.
+
+    `settle_seconds` is how long a trace waits, in case it turns out to be part of a larger run.
+    """
 
     url: str
     model: str
@@ -17,6 +20,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     timeout_seconds: float = 120.0
     window_tokens: int = 24_000
     threads: int = 2
+    settle_seconds: float = 2.0
 
     @property
     def price(self) -> Price | None:
