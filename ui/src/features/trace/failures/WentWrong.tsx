@@ -11,7 +11,8 @@ export function WentWrong() {
   const { data } = useTraceView()
   const failures = data.failures.map((f) => `${f.annotation_id}${f.review}${String(f.decisive)}`).join()
   const decisive = useDecisive(data.summary.trace_id, `${String(data.summary.version)} ${failures}`)
-  const steps = decisive.data?.steps.slice(0, SHOWN) ?? []
+  // Once a person has named the step, the others have no share left.
+  const steps = decisive.data?.steps.filter((step) => percentOf(step) > 0).slice(0, SHOWN) ?? []
   if (!decisive.data?.failed || !steps.length) return null
   return (
     <section aria-label="Where it went wrong" className="mb-4 flex flex-col gap-2">
@@ -23,6 +24,10 @@ export function WentWrong() {
       </ol>
     </section>
   )
+}
+
+function percentOf(step: Decisive['steps'][number]): number {
+  return Math.round(step.score * 100)
 }
 
 function Step({ step }: { step: Decisive['steps'][number] }) {
@@ -37,7 +42,7 @@ function Step({ step }: { step: Decisive['steps'][number] }) {
       <div className="flex items-baseline gap-2 text-xs">
         <AgentLink name={step.agent} />
         <span title="Its share of the likelihood" className="tabular text-2xs text-muted">
-          {Math.round(step.score * 100)} %
+          {percentOf(step)} %
         </span>
         {target && (
           <button type="button" aria-label="Show the step" onClick={() => { select(target) }} className="ml-auto font-medium text-accent hover:underline">
