@@ -147,6 +147,11 @@ class Server:
         self._process = process
         self.url = _url(process)
 
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
     def memory(self) -> float:
         """Megabytes that it keeps."""
         status = Path(f"/proc/{self._process.pid}/status")

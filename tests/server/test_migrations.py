@@ -86,6 +86,9 @@ def test_a_schema_that_is_not_ours_is_refused(tmp_path: Path, damage: str, messa
 
     with pytest.raises(SchemaError, match=message), opened(f"sqlite:///{file}"):
         pass
+    for migrate in (schema.upgrade, schema.downgrade):
+        with pytest.raises(SchemaError, match=message):
+            migrate(f"sqlite:///{file}")
 
 
 def test_a_failed_migration_leaves_nothing_behind(

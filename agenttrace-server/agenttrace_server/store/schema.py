@@ -40,14 +40,19 @@ def migrations_folder() -> Path:
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Migrate up to a revision; a new database gets every table."""
+    """Migrate up to a revision; a new database gets every table.
+
+    Raises `SchemaError` where the tables are newer than this server, or half migrated.
+    """
     with _connected(database_url) as database, database.write() as connection:
+        _checked(connection)
         _run(connection, "upgrade", revision)
 
 
 def downgrade(database_url: str, revision: str = "base") -> None:
     """Migrate down to a revision, or with `-1` by one; what newer tables held is lost."""
     with _connected(database_url) as database, database.write() as connection:
+        _checked(connection)
         _run(connection, "downgrade", revision)
 
 
@@ -113,6 +118,7 @@ def revision_of(connection: Connection) -> str | None:
 
 
 def _checked(connection: Connection) -> str | None:
+    """Return the revision of the database, which this server knows; raises `SchemaError`."""
     found = revision_of(connection)
     if found is None or found == HEAD:
         missing = Row.metadata.tables.keys() - set(inspect(connection).get_table_names())
