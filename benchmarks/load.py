@@ -134,8 +134,10 @@ class Load:
 RECEIVER = """
 import sys, uvicorn
 from agenttrace_server.app import create_app
+from agenttrace_server.garbage import collect_less
 from agenttrace_server.settings import Settings
 config = uvicorn.Config(create_app(Settings()), port=0, log_level="info", access_log=False)
+collect_less()
 uvicorn.Server(config).run()
 """
 

@@ -75,9 +75,9 @@ def encode_body(span: Span) -> str:
     came_in, went_out = span.input, span.output
     input_key = output_key = None
     if came_in is not None:
-        input_key = next((key for key in _INPUT_KEYS if attributes.get(key) == came_in), None)
+        input_key = _key_of(came_in, attributes, _INPUT_KEYS)
     if went_out is not None:
-        output_key = next((key for key in _OUTPUT_KEYS if attributes.get(key) == went_out), None)
+        output_key = _key_of(went_out, attributes, _OUTPUT_KEYS)
     body = Body(
         attributes,
         events,
@@ -108,6 +108,14 @@ def encode_body(span: Span) -> str:
     body.events = tuple(replace(e, attributes=mark(e.attributes)) for e in events)
     body.links = tuple(replace(k, attributes=mark(k.attributes)) for k in links)
     return encode(body)
+
+
+def _key_of(text: str, attributes: Attributes, keys: Sequence[str]) -> str | None:
+    """Return the first of the keys whose attribute is the text."""
+    for key in keys:
+        if attributes.get(key) == text:
+            return key
+    return None
 
 
 def decode_body(text: str) -> Body:
