@@ -227,7 +227,8 @@ def test_check_fails_on_findings_says_which_and_stores_nothing(home: Home, tmp_p
     assert (found.code, text.code) == (1, 0)
     assert found.json["failed"]
     assert found.json["traces"][0]["failures"][0]["explanation"]
-    assert "No failures found." in text.out
+    others = len(found.json["traces"][0]["failures"])
+    assert f"No failures that count; {others} of other modes" in text.out
     assert stored.json["total"] == 0
 
 
@@ -320,7 +321,7 @@ def test_nothing_in_a_trace_becomes_markup_in_a_report() -> None:
         "evidence": "]]>&\ud800",
     }
     trace = {"source": "a b.json", "is_file": True, "trace_id": "t", "name": "`run`", "agents": []}
-    trace |= {"failures": [failure], "decisive": None, "unsure": 0}
+    trace |= {"failures": [failure], "others": 0, "decisive": None, "unsure": 0}
 
     suite = ElementTree.fromstring(reports.junit([trace]))
     text = reports.markdown([trace])

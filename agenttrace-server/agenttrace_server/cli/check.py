@@ -14,7 +14,7 @@ from agenttrace.errors import AgentTraceError
 from agenttrace_server.cli.client import Client, ServerURL, api_path, connect, in_process
 from agenttrace_server.cli.configuration import DatabaseURL, read_settings
 from agenttrace_server.cli.fail_on import counts, require_known
-from agenttrace_server.cli.reports import WRITERS
+from agenttrace_server.cli.reports import WRITERS, none_found
 from agenttrace_server.cli.terminal import (
     error_line,
     warn,
@@ -89,11 +89,9 @@ def check(
         error_line(str(error))
         raise typer.Exit(2) from None
     for trace in found:
-        trace["failures"] = [
-            one
-            for one in trace["failures"]
-            if (everything or one["shown"]) and counts(one, fail_on or [])
-        ]
+        standing = [one for one in trace["failures"] if everything or one["shown"]]
+        trace["failures"] = [one for one in standing if counts(one, fail_on or [])]
+        trace["others"] = sum(counts(one, []) for one in standing) - len(trace["failures"])
     failed = any(trace["failures"] for trace in found)
     if form is Report.json:
         write_json({"failed": failed, "traces": found})
@@ -183,7 +181,7 @@ def _print(found: list[dict[str, Any]]) -> None:
         step = trace["decisive"]
         if step and trace["failures"]:
             write_line(f"Where it went wrong: {step['agent']}; {'; '.join(step['reasons'])}")
-        print_failures(trace["failures"])
+        print_failures(trace["failures"], none=none_found(trace))
         hidden = trace["unsure"] - sum(not one["shown"] for one in trace["failures"])
         if hidden > 0:
             write_line(f"{hidden} less certain, with --all", style="dim")

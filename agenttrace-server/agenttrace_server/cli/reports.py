@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 from agenttrace_server.cli.traces import clip, named
 
 Checked = dict[str, Any]
-"""A trace that was checked: `source`, `trace_id`, `name`, `agents`, `failures`, `decisive`."""
+"""A trace that was checked: `source`, `trace_id`, `name`, `agents`, `decisive`, the `failures` that
+count, and how many `others` there are."""
 
 QUOTE: Final = 500
 _LEVELS: Final = {"low": "note", "medium": "warning", "high": "error", "critical": "error"}
@@ -86,7 +87,7 @@ def markdown(found: Iterable[Checked]) -> str:
             reasons = "; ".join(step["reasons"])
             lines += [f"Where it went wrong: **{_plain(step['agent'])}**. {_plain(reasons)}.", ""]
         if not trace["failures"]:
-            lines += ["No failures found.", ""]
+            lines += [none_found(trace), ""]
             continue
         lines += ["| Failure | Severity | Agent | What happened |", "|---|---|---|---|"]
         for failure in trace["failures"]:
@@ -101,6 +102,13 @@ def markdown(found: Iterable[Checked]) -> str:
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def none_found(trace: Checked) -> str:
+    """Return what is said of a trace without a finding that counts."""
+    if not trace["others"]:
+        return "No failures found."
+    return f"No failures that count; {trace['others']} of other modes or severities."
 
 
 WRITERS: Final[Mapping[str, Callable[[Iterable[Checked]], str]]] = {

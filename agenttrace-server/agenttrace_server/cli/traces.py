@@ -212,8 +212,8 @@ def named(failure: Mapping[str, Any]) -> str:
     return name if mode.replace("_", " ") == name else f"{mode} {name}"
 
 
-def print_failures(failures: list[dict[str, Any]]) -> None:
-    """Print what went wrong for people to read."""
+def print_failures(failures: list[dict[str, Any]], none: str = "No failures found.") -> None:
+    """Print what went wrong for people to read, `none` where nothing did."""
     for failure in failures:
         agent = f" · {failure['agent']}" if failure["agent"] else ""
         write_line(f"{failure['severity']}: {named(failure)}{agent}", style="red")
@@ -221,4 +221,4 @@ def print_failures(failures: list[dict[str, Any]]) -> None:
         if failure["evidence"]:
             write_line(f"  “{clip(failure['evidence'], 200)}”", style="dim")
     if not failures:
-        write_line("No failures found.", style="green")
+        write_line(none, style="green")
