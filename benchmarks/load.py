@@ -20,6 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 CONNECTIONS = 4
 SPANS = 512
 SPANS_PER_TRACE = 32
+AGENTS = ("planner", "researcher", "critic", "writer")
 TEXT = (
     "The reviewer found that the summary cites no source for its second claim and asks the "
     "researcher to look up the figure again before the writer continues with the draft. "
@@ -27,7 +28,7 @@ TEXT = (
 
 
 def request(trace_number: int) -> bytes:
-    """Return a request of 512 spans of 16 traces: agents, their model calls and tools."""
+    """Return a request of 512 spans of 16 traces: agents, their model calls, what they say."""
     message = ExportTraceServiceRequest()
     resource = message.resource_spans.add()
     _set(resource.resource.attributes, "service.name", "bench")
@@ -48,7 +49,7 @@ def request(trace_number: int) -> bytes:
         span.kind = Span.SPAN_KIND_INTERNAL
         span.start_time_unix_nano = now + number * 1000
         span.end_time_unix_nano = now + number * 1000 + 50_000_000
-        agent = ("planner", "researcher", "critic", "writer")[place % 4]
+        agent = AGENTS[place % 4]
         if place == 0:
             span.name = "research team"
             _set(span.attributes, "gen_ai.operation.name", "invoke_workflow")
@@ -67,8 +68,24 @@ def request(trace_number: int) -> bytes:
         _set(span.attributes, "gen_ai.provider.name", "openai")
         _set(span.attributes, "agenttrace.framework", "langgraph")
         _set(span.attributes, "agenttrace.input", f"{trace_number}/{place}: {TEXT}")
-        _set(span.attributes, "agenttrace.output", f"{place}/{trace_number}: {TEXT} {TEXT[:120]}")
+        said = f"{place}/{trace_number}: {TEXT} {TEXT[:120]}"
+        if place % 3 == 1:
+            _say(span, agent, AGENTS[(place + 1) % 4], said)
+        else:
+            _set(span.attributes, "agenttrace.output", said)
     return message.SerializeToString()
+
+
+def _say(span: Span, sender: str, recipient: str, content: str) -> None:
+    """Have an agent hand on what it did, as the plugins record it."""
+    event = span.events.add()
+    event.name = "agenttrace.message"
+    event.time_unix_nano = span.end_time_unix_nano
+    _set(event.attributes, "agenttrace.message.id", secrets.token_hex(8))
+    _set(event.attributes, "agenttrace.message.sender", sender)
+    _set(event.attributes, "agenttrace.message.recipient", recipient)
+    _set(event.attributes, "agenttrace.message.type", "handoff")
+    _set(event.attributes, "agenttrace.message.content", content)
 
 
 def _set(attributes: object, key: str, value: str | int) -> None:

@@ -34,8 +34,11 @@ def build_graph(
         if edge["sender"] != edge["recipient"]
     )
     central, approximate = _centrality(graph)
-    cycles, truncated = find_cycles(_among_agents(graph.edges, graph))
-    delegation, more = find_cycles(_among_agents(_work_handed_on(messages)))
+    cycles, truncated = delegation, more = find_cycles(_among_agents(graph.edges, graph))
+    handed_on = set(_work_handed_on(messages))
+    if len(handed_on) < graph.number_of_edges():
+        pairs = filter(handed_on.__contains__, graph.edges)
+        delegation, more = find_cycles(_among_agents(pairs, graph))
     return {
         "nodes": _nodes(graph, agents, messages, failures, central),
         "edges": edges,

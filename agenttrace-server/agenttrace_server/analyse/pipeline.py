@@ -22,6 +22,7 @@ log = logging.getLogger("agenttrace.analyse")
 
 T = TypeVar("T")
 
+NO_GRAPH = build_graph((), (), (), {})
 MOST_FINDINGS = 200
 """At most so many failures of one classifier are kept for one trace: nobody reads on."""
 
@@ -50,7 +51,7 @@ def analyse(trace: Trace, plugins: Plugins) -> Analysis:
         "graph",
         trace,
         lambda: build_graph(agents, messages, failures, trace.by_id),
-        build_graph((), (), (), {}),
+        NO_GRAPH,
     )
     owners = {span.span_id: owner for span in trace.spans if (owner := trace.agent_of(span))}
     models = used(trace)

@@ -52,7 +52,7 @@ def unanswered_messages(trace: Trace) -> Iterator[FailureAnnotation]:
     conversation is no task, and in a run that broke off with an error the error is the finding.
     Source: AgentTrace's own taxonomy of operational faults.
     """
-    if not trace.messages or not _ended_well(trace):
+    if not _anyone_waits(trace) or not _ended_well(trace):
         return
     circles = {message.message_id for circle in _circles(trace) for message in circle}
     activity = _Activity(trace)
@@ -145,9 +145,13 @@ def deadlocks(trace: Trace) -> Iterator[FailureAnnotation]:
         )
 
 
+def _anyone_waits(trace: Trace) -> bool:
+    return any(message.type in _EXPECTS_ANSWER for message in trace.messages)
+
+
 def _circles(trace: Trace) -> list[list[Message]]:
     """Return, for each circle of agents that wait, the messages they wait on."""
-    if not trace.messages or not _ended(trace):
+    if not _anyone_waits(trace) or not _ended(trace):
         return []
     activity = _Activity(trace)
     waits: dict[str, Message] = {}
