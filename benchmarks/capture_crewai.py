@@ -3,7 +3,7 @@
 One crew of ten agents, each with two model calls and a tool, on a scripted model without delay. The
 three ways (nothing, ours, theirs) take turns; each exports to a sink on loopback. Counted is the
 processor time of the process while the crew runs, which a busy machine does not stretch: CrewAI
-tells of its events in threads of its own. Prints JSON lines: milliseconds added per span it records.
+tells of its events in threads of its own. Prints JSON lines: milliseconds added per span recorded.
 
     python benchmarks/capture_crewai.py [--rounds 12]
 """
