@@ -10,7 +10,7 @@ from typing import Final
 
 from agenttrace.models import USER
 from agenttrace_server.mast import signs
-from agenttrace_server.mast.peers import ADMITS
+from agenttrace_server.mast.peers import admits
 from agenttrace_server.mast.shapes import Shape
 from agenttrace_server.mast.talk import Said, Talk, telling, words
 
@@ -140,7 +140,7 @@ def _work(
         "ordered_again": float(_overlap(order, after) > 0.5),
         "same_again": float(last is not None and _overlap(telling(last.bag), bag) > 0.6),
         "work_long": min(1.0, math.log1p(len(one.words)) / 7),
-        "work_admits": float(bool(ADMITS.search(one.text[:6000]))),
+        "work_admits": float(admits(one.text)),
         "work_source": len(own) / len(answer) if answer else 0.0,
     }
 

@@ -19,6 +19,10 @@ _LOST: Final = re.compile(
     r"|\bI (?:do not|don['’]t) (?:remember|recall) what (?:we|you|the)\b",
     re.IGNORECASE,
 )
+_LOST_HINTS: Final = (
+    *("previous", "prior", "earlier", "past", "lost track", "lost the context", "lost context"),
+    *("remember", "recall", "what was", "what were", "which was", "which were"),
+)
 _FEWEST_BETWEEN: Final = 3
 _STRETCH: Final = 4
 _OPENING: Final = 60
@@ -36,7 +40,8 @@ def lost_history(talk: Talk) -> Iterator[FailureAnnotation]:
     """
     met: set[str] = set()
     for said in talk.said:
-        found = _LOST.search(said.text[:3000]) if said.sender in met else None
+        hinted = said.sender in met and any(hint in said.lowered for hint in _LOST_HINTS)
+        found = _LOST.search(said.text[:3000]) if hinted else None
         if found and said.sender != USER:
             yield mode_found(
                 talk.trace,

@@ -63,6 +63,15 @@ _HINTS: Final = (
     *("false", "supported", "inconsistent", "contradict", "mistake", "conflict", "match", "fix"),
     *("revise", "redo", "rework", "error", "bug", "flaw"),
 )
+_APPROVAL_HINTS: Final = (
+    "looks good",
+    "agree",
+    "approve",
+    "confirm",
+    "objection",
+    "pass",
+    "correct",
+)
 _FURTHEST: Final = 3000
 _CALLS_AFTER: Final = 20
 _MESSAGES_AFTER: Final = 200
@@ -98,7 +107,10 @@ def objects(text: str) -> tuple[int, int] | None:
 
 def approves(text: str) -> bool:
     """Say whether a text agrees with what was done, and objects to nothing."""
-    return bool(_APPROVES.search(text[:600])) and objects(text) is None
+    start = text[:600]
+    lowered = start.lower()
+    hinted = _APPROVES.match(start) or any(hint in lowered for hint in _APPROVAL_HINTS)
+    return bool(hinted and _APPROVES.search(start)) and objects(text) is None
 
 
 _FOUND: Final[WeakKeyDictionary[Talk, list[Objection]]] = WeakKeyDictionary()
@@ -114,10 +126,12 @@ def objections(talk: Talk) -> list[Objection]:
 def _objections(talk: Talk) -> Iterator[Objection]:
     earlier: set[str] = set()
     for said in talk.said:
-        others = earlier - {said.sender, USER}
-        place = objects(said.text) if said.sender != USER and others else None
+        if said.sender == USER:
+            continue
+        others = len(earlier) - (said.sender in earlier)
         earlier.add(said.sender)
-        if place and talk.heard_by(said) and said.message.recipient != USER:
+        told = others and said.message.recipient != USER
+        if told and (place := objects(said.text)):
             reaction = talk.reaction(said)
             yield Objection(said, *place, reaction, _taken_up(talk, said, reaction))
 

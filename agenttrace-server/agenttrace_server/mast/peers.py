@@ -37,12 +37,18 @@ FAILS: Final = re.compile(
     r"|\bexecution failed|\berror(?: occurred| code|:)|\bstatus code [45]\d\d|not found\b|^Error\b",
     re.MULTILINE,
 )
-ADMITS: Final = re.compile(
-    r"unable to|(?:could|can?|did|do|does|is)(?: ?not|n['’]t) (?:find|access|open|load|locat"
-    r"|determin|contain|provide|exist|show|available)|cannot|unfortunately|apolog|sorry"
-    r"|no results|not clear",
-    re.IGNORECASE,
+_FAILS_HINTS: Final = (
+    *("Error", "error", "Exception", "Traceback", "exit", "execution failed", "status code"),
+    "not found",
 )
+_ADMITS: Final = (
+    *("unable to", "cannot", "unfortunately", "apolog", "sorry", "no results", "not clear"),
+)
+_DENIES: Final = re.compile(
+    r"(?P<how> ?not|n['’]t) (?:find|access|open|load|locat|determin|contain|provide|exist|show"
+    r"|available)"
+)
+_CAN: Final = ("could", "can", "ca", "did", "do", "does", "is")
 _MADE_UP: Final = re.compile(
     r"placeholder|simulat|hypothetical|assum(?:e|ing|ption)|sample data|mock|for (?:the sake of|"
     r"illustration|demonstration)|manually|replace (?:this|with)|path/to|your_",
@@ -69,10 +75,6 @@ _WAITS: Final = re.compile(
     re.IGNORECASE,
 )
 # Words are found fast, the patterns are slow: they are tried only where there is one of the words.
-_ADMITS_HINTS: Final = (
-    *("not ", "n't ", "n’t ", "cannot", "unable to", "unfortunately", "apolog", "sorry"),
-    "no results",
-)
 _MADE_UP_HINTS: Final = (
     *("placeholder", "simulat", "hypothetical", "assum", "sample data", "mock", "manually"),
     *("for the sake of", "for illustration", "for demonstration", "replace th", "path/to", "your_"),
@@ -85,6 +87,20 @@ def features(talk: Talk, shape: Shape) -> list[Features]:
     """Return the features of each message."""
     run = _Run(talk, shape)
     return [run.read(said) for said in talk.said]
+
+
+def fails(text: str) -> bool:
+    """Say whether a text tells of an error."""
+    return any(hint in text for hint in _FAILS_HINTS) and bool(FAILS.search(text))
+
+
+def admits(text: str) -> bool:
+    """Say whether a text owns up to a shortfall."""
+    lowered = text[:_LONGEST].lower()
+    if any(word in lowered for word in _ADMITS):
+        return True
+    denied = _DENIES.finditer(lowered)
+    return any(lowered.endswith(_CAN, 0, found.start()) for found in denied)
 
 
 class _Run:
@@ -102,6 +118,7 @@ class _Run:
         self.spoke: Counter[str] = Counter()
         self.checkers: dict[str, bool] = {}
         self.admitted: dict[int, bool] = {}
+        self.failing: dict[int, bool] = {}
         self.turn = self.errors = 0
         self.coded = self.claimed = self.accepted = False
 
@@ -118,10 +135,14 @@ class _Run:
     def admits(self, said: Said) -> bool:
         """Say whether a message owns up to a shortfall."""
         if said.index not in self.admitted:
-            text = said.text[:_LONGEST].lower()
-            hinted = any(hint in text for hint in _ADMITS_HINTS)
-            self.admitted[said.index] = hinted and bool(ADMITS.search(text))
+            self.admitted[said.index] = admits(said.text)
         return self.admitted[said.index]
+
+    def failed(self, said: Said) -> bool:
+        """Say whether a message tells of an error."""
+        if said.index not in self.failing:
+            self.failing[said.index] = fails(said.text[:_LONGEST])
+        return self.failing[said.index]
 
     def read(self, said: Said) -> Features:
         """Return the features of a message, the next one after those read so far."""
@@ -171,7 +192,7 @@ class _Run:
         }
         self.coded, self.accepted = self.coded or code, self.accepted or accepts
         self.claimed = self.claimed or first_claim
-        self.errors += machine and bool(FAILS.search(text))
+        self.errors += machine and self.failed(said)
         self.known |= words
         if machine:
             self.looked_up |= words
@@ -190,7 +211,7 @@ class _Run:
         before = self.said[said.index - 1] if said.index else None
         after = self.said[said.index + 1] if said.index + 1 < len(self.said) else None
         output = self._output(said) if code else None
-        failed = output is not None and bool(FAILS.search(output.text[:_LONGEST]))
+        failed = output is not None and self.failed(output)
         nothing = output is not None and bool(_YIELDS_NOTHING.match(output.text))
         followed = after is not None and not self.by_machine[after.index]
         row = {
@@ -210,7 +231,7 @@ class _Run:
         elif before is not None and self.by_machine[before.index]:
             idle = _NO_CODE.search(before.text[:200]) or _YIELDS_NOTHING.match(before.text)
             which = "after_nothing" if idle else "after_output"
-            row["after_failure" if FAILS.search(before.text[:_LONGEST]) else which] = 1.0
+            row["after_failure" if self.failed(before) else which] = 1.0
         return row
 
     def _own_call_failed(self, said: Said, before: Said | None) -> bool:

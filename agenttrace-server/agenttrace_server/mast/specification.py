@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from agenttrace.models import USER, FailureAnnotation
@@ -179,13 +180,15 @@ def unaware_of_the_end(talk: Talk) -> Iterator[FailureAnnotation]:
             continue
         tried += 1
         rest = [later for later in talk.after(said) if later.message.recipient != USER]
-        idle = [later for later in rest if _idle(talk, later)]
-        if len(rest) >= 3 and len(idle) >= 0.8 * len(rest):
+        busy = (later for later in rest if not _idle(talk, later))
+        allowed = int(0.2 * len(rest))
+        if len(rest) >= 3 and sum(1 for _ in islice(busy, allowed + 1)) <= allowed:
+            idle = next(later for later in rest if _idle(talk, later))
             yield mode_found(
                 talk.trace,
                 "1.5",
-                message=idle[0].message,
-                agent=idle[0].sender,
+                message=idle.message,
+                agent=idle.sender,
                 evidence=quote(said.text, found.start(), found.end()),
                 explanation=(
                     f"{said.sender} said it was done, and the {len(rest)} messages that follow "

@@ -1,6 +1,7 @@
 """Read a run as a conversation: who said what to whom, in words that can be compared."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Final
@@ -33,19 +34,20 @@ def words(text: str) -> list[str]:
 
 def telling(found: Iterable[str]) -> frozenset[str]:
     """Return the words that carry meaning: no function words, none of one or two letters."""
-    return frozenset(w for w in found if w not in _STOP and (len(w) > 2 or w[0].isdigit()))
+    return frozenset(w for w in frozenset(found) - _STOP if len(w) > 2 or w[0].isdigit())
 
 
 class Said:
     """A message and its words."""
 
-    __slots__ = ("bag", "hearers", "index", "message", "numbers", "text", "words")
+    __slots__ = ("bag", "hearers", "index", "lowered", "message", "numbers", "text", "words")
 
     def __init__(self, index: int, message: Message) -> None:
         self.index = index
         self.message = message
         self.text = message.content
-        self.words = words(message.content)
+        self.lowered = self.text[:LONGEST].lower()
+        self.words = _WORD.findall(self.lowered)
         self.bag = frozenset(self.words)
         self.numbers = frozenset(word for word in self.bag if word[0].isdigit())
         self.hearers = {message.recipient, *message.audience} - {message.sender, USER}
@@ -129,21 +131,41 @@ class Talk:
 
     def new_words(self, said: Said) -> frozenset[str]:
         """Return the telling words nobody had used before this message."""
-        first = self.first_use
-        return frozenset(w for w in telling(said.bag) if first.get(w) == said.index)
+        return self._new_words.get(said.index, frozenset())
+
+    @cached_property
+    def _new_words(self) -> dict[int, frozenset[str]]:
+        """The telling words that each message was the first to use."""
+        found: dict[int, list[str]] = {}
+        for word, index in self.first_use.items():
+            found.setdefault(index, []).append(word)
+        return {index: telling(new) for index, new in found.items()}
 
     def after(self, said: Said) -> Iterator[Said]:
         """Yield what was said later."""
         return (self.said[index] for index in range(said.index + 1, len(self.said)))
 
-    def heard_by(self, said: Said) -> set[str]:
-        """Return the agents a message reached; everyone where its recipient never speaks."""
-        return said.hearers & self.speakers or self.speakers - {said.sender}
-
     def reaction(self, said: Said) -> Said | None:
-        """Return what one of those who heard it said next."""
-        hearers = self.heard_by(said)
-        return next((later for later in self.after(said) if later.sender in hearers), None)
+        """Return what one of its hearers said next; anyone, if those it was sent to never speak."""
+        hearers = said.hearers & self.speakers
+        if not hearers:
+            return next((s for s in self.after(said) if s.sender not in (said.sender, USER)), None)
+        spoken = [self._next_turn(name, said.index) for name in hearers]
+        return min((s for s in spoken if s), key=lambda s: s.index, default=None)
+
+    def _next_turn(self, name: str, index: int) -> Said | None:
+        """Return what an agent says first after the message at an index."""
+        turns = self.turns[name]
+        place = bisect_right(turns, index)
+        return self.said[turns[place]] if place < len(turns) else None
+
+    @cached_property
+    def turns(self) -> dict[str, list[int]]:
+        """The indexes of what each one says."""
+        turns: dict[str, list[int]] = {}
+        for said in self.said:
+            turns.setdefault(said.sender, []).append(said.index)
+        return turns
 
     def answer(self, said: Said) -> Said | None:
         """Return what the recipient of a task said to its sender next."""

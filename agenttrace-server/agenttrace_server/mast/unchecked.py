@@ -7,7 +7,7 @@ from typing import Final
 from agenttrace.models import USER, FailureAnnotation, Span
 from agenttrace_server.mast.finding import quote
 from agenttrace_server.mast.modes import mode_found
-from agenttrace_server.mast.peers import FAILS
+from agenttrace_server.mast.peers import fails
 from agenttrace_server.mast.talk import Said, Talk
 
 _CODE: Final = re.compile(r"```.*?```", re.DOTALL)
@@ -96,7 +96,7 @@ def _one_computation(talk: Talk) -> tuple[Said, Said, Said] | None:
     if not code.sender == final.sender != output.sender or "```" not in code.text:
         return None
     result = _RESULT.search(output.text.strip()[-300:])
-    if result is None or len(output.text) > 600 or FAILS.search(output.text):
+    if result is None or len(output.text) > 600 or fails(output.text):
         return None
     checked = any(_CHECK.search(_CODE.sub("", said.text)) for said in (code, output, final))
     if checked or _value(result["figure"]) not in _figures(final.text):

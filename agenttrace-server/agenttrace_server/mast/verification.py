@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from agenttrace.models import USER, FailureAnnotation, Span
@@ -74,14 +75,15 @@ def _unresolved(talk: Talk) -> Iterator[Objection]:
     last: dict[str, Objection] = {}
     for objection in objections(talk):
         last[objection.said.sender] = objection
-    for objection in last.values():
-        if objection.taken_up:
-            continue
-        later = [said for said in talk.after(objection.said) if said.sender != USER]
-        spoke_again = any(said.sender == objection.said.sender for said in later)
-        if not spoke_again and not any(approves(said.text) for said in later):
-            yield objection
-            return
+    open_still = [
+        objection
+        for sender, objection in last.items()
+        if not objection.taken_up and talk.turns[sender][-1] == objection.said.index
+    ]
+    if open_still:
+        agents = (said for said in reversed(talk.said) if said.sender != USER)
+        approved = next((said.index for said in agents if approves(said.text)), -1)
+        yield from islice((one for one in open_still if one.said.index > approved), 1)
 
 
 def asked_check_missing(talk: Talk) -> Iterator[FailureAnnotation]:
