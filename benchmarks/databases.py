@@ -1,5 +1,6 @@
 """Empty databases to measure on: SQLite files, or on a PostgreSQL that syncs every commit."""
 
+import argparse
 import os
 import sys
 import tempfile
@@ -35,6 +36,20 @@ def servers(named: str | None) -> Iterator[dict[str, URL | None]]:
             cluster.remove()
     else:
         yield found
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which databases `chosen` gives."""
+    parser.add_argument("--only", help="SQLite, PostgreSQL or TimescaleDB")
+    parser.add_argument("--server", help="a PostgreSQL to make databases on: postgresql://…")
+
+
+def chosen(options: argparse.Namespace) -> Iterator[tuple[str, URL | None]]:
+    """Where databases can be made, one kind after the other, each with what it is called."""
+    with servers(options.server) as found:
+        for kind, server in found.items():
+            if options.only in (None, kind):
+                yield kind, server
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
-from databases import database, servers
+from databases import add_options, chosen, database
 from load import SPANS, Load, Server, bodies, request, running
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from sqlalchemy.engine import URL
@@ -137,13 +137,10 @@ def main() -> None:
     )
     parser.add_argument("--spans", type=int, default=200_000)
     parser.add_argument("--seconds", type=float, default=15)
-    parser.add_argument("--only", help="SQLite, PostgreSQL or TimescaleDB")
-    parser.add_argument("--server", help="a PostgreSQL to make databases on: postgresql://…")
+    add_options(parser)
     options = parser.parse_args()
-    with servers(options.server) as found:
-        for kind, server in found.items():
-            if options.only in (None, kind):
-                measure(kind, server, options.spans, options.seconds)
+    for kind, server in chosen(options):
+        measure(kind, server, options.spans, options.seconds)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Spans accepted, committed and analysed per second over HTTP, beside raw inserts in the same run.
 
-Four connections send requests of 512 agent spans, about 930 bytes each, to a server in a process of
+Four connections send requests of 512 agent spans, about 900 bytes each, to a server in a process of
 its own; a request counts when it was answered, which is after its commit. The baseline inserts the
 very same rows with `executemany` (COPY on PostgreSQL) into a database with the same tables and
 indexes, 512 at a time. The sustained figure is of all of `agenttrace serve`, which also derives
@@ -17,7 +17,7 @@ import threading
 import time
 from typing import Any
 
-from databases import database, servers
+from databases import add_options, chosen, database
 from load import SPANS, Load, Server, bodies, running
 from sqlalchemy import text
 from sqlalchemy.engine import URL
@@ -173,16 +173,13 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--sustained", type=float, default=60)
-    parser.add_argument("--only", help="SQLite, PostgreSQL or TimescaleDB")
-    parser.add_argument("--server", help="a PostgreSQL to make databases on: postgresql://…")
+    add_options(parser)
     options = parser.parse_args()
-    with servers(options.server) as found:
-        for kind, server in found.items():
-            if options.only in (None, kind):
-                if options.seconds:
-                    accepted(kind, server, options.seconds)
-                if options.sustained:
-                    sustained(kind, server, options.sustained)
+    for kind, server in chosen(options):
+        if options.seconds:
+            accepted(kind, server, options.seconds)
+        if options.sustained:
+            sustained(kind, server, options.sustained)
 
 
 def report(name: str, value: float, unit: str, target: float = 0, **more: float) -> None:

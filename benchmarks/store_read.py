@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
-from databases import database, servers
+from databases import add_options, chosen, database
 
 from agenttrace.models import Agent, FailureAnnotation, Scope, Span, Trace
 from agenttrace.plugins import Plugins
@@ -173,17 +173,13 @@ def main() -> None:
     parser.add_argument("--traces", type=int, default=20_000)
     parser.add_argument("--spans-per-trace", type=int, default=8)
     parser.add_argument("--spans", type=int, default=50_000)
-    parser.add_argument("--only", help="SQLite, PostgreSQL or TimescaleDB")
-    parser.add_argument("--server", help="a PostgreSQL to make databases on: postgresql://…")
+    add_options(parser)
     options = parser.parse_args()
-    with servers(options.server) as found:
-        for kind, server in found.items():
-            if options.only not in (None, kind):
-                continue
-            with database(server) as url, closing(open_store(url)) as store:
-                fill(store, options.traces, options.spans_per_trace)
-                lists(kind, url, store, options.traces)
-                giant(kind, store, options.spans)
+    for kind, server in chosen(options):
+        with database(server) as url, closing(open_store(url)) as store:
+            fill(store, options.traces, options.spans_per_trace)
+            lists(kind, url, store, options.traces)
+            giant(kind, store, options.spans)
 
 
 if __name__ == "__main__":

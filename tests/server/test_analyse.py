@@ -391,6 +391,20 @@ def test_a_trace_that_is_worked_on_for_long_is_nobody_elses(
     assert taken == []
 
 
+def test_what_was_not_begun_when_the_analysis_ends_is_due_at_once(store: SqlStore) -> None:
+    write(store, "01" * 16, "02" * 16)
+
+    class Ending(Hurt):
+        def spans(self, trace_ids: Sequence[str]) -> dict[str, tuple[Span, ...]]:
+            loop.stop()
+            return super().spans(trace_ids)
+
+    loop = Loop(Ending(store), load_plugins(), 0)
+    loop.once()
+
+    assert {one.trace_id for one in store.claim(10, 0)} == {"01" * 16, "02" * 16}
+
+
 def test_the_loop_waits_for_a_store_that_is_away_and_stops_when_told(store: SqlStore) -> None:
     hurt = Hurt(store, away=True)
     loop = Loop(hurt, load_plugins(), 0)

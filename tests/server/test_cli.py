@@ -70,15 +70,11 @@ def test_a_wrong_option_ends_with_exit_code_2(home: Home) -> None:
     assert "Traceback" not in done.err
 
 
-def test_importing_every_capture_twice_into_the_database_keeps_one_copy(home: Home) -> None:
-    import_twice(home)
-
-
-def test_importing_every_capture_twice_through_a_server_keeps_one_copy(served: Home) -> None:
-    import_twice(served)
-
-
-def import_twice(home: Home) -> None:
+@pytest.mark.parametrize("place", ["home", "served"])
+def test_importing_every_capture_twice_keeps_one_copy(
+    place: str, request: pytest.FixtureRequest
+) -> None:
+    home: Home = request.getfixturevalue(place)
     first = home.run("import", "--format", "json", *TRACES)
     second = home.run("import", "--format", "json", *TRACES)
     listed = home.run("traces", "list", "--limit", "500", "--format", "json")

@@ -1,5 +1,6 @@
 """The app on a real socket, in this process so that its store can be looked at."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from typing import Any
 
 import httpx
 import uvicorn
+from google.protobuf.json_format import Parse
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from agenttrace_server.app import create_app
@@ -16,6 +19,7 @@ from agenttrace_server.settings import Settings
 from agenttrace_server.store import Store, TraceQuery
 
 PROTOBUF = "application/x-protobuf"
+JSON = "application/json"
 LIMIT = 2_000_000
 
 
@@ -105,3 +109,18 @@ def body(spans: int = 1, text: str = "") -> bytes:
 def stored_id(request: ExportTraceServiceRequest) -> str:
     """The trace id of such a request."""
     return request.resource_spans[0].scope_spans[0].spans[0].trace_id.hex()
+
+
+def status_of(response: httpx.Response) -> Status:
+    """The google.rpc.Status of a refusal, in the content type it was answered in."""
+    if response.headers["content-type"] == PROTOBUF:
+        return Status.FromString(response.content)
+    assert response.headers["content-type"] == JSON
+    return Parse(response.content, Status())
+
+
+def talk(server: Receiver, request: bytes) -> bytes:
+    """Send bytes on a connection of their own; return what is answered first."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(request)
+        return connection.recv(65536)

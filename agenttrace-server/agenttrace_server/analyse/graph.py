@@ -93,7 +93,7 @@ def _in_error(message: Message, spans: Mapping[str, Span]) -> bool:
     return span is not None and span.status == "error"
 
 
-def _among_agents(pairs: Iterable[tuple[str, str]], names: Iterable[str] = ()) -> "nx.DiGraph[str]":
+def _among_agents(pairs: Iterable[tuple[str, str]], names: Iterable[str]) -> "nx.DiGraph[str]":
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(name for name in names if name != USER)
     graph.add_edges_from(pair for pair in pairs if USER not in pair)

@@ -67,7 +67,7 @@ class Loop:
         self._woken.set()
 
     def stop(self) -> None:
-        """Return from `run` once what is claimed is saved."""
+        """Return from `run` once what is analysed is saved; what else is claimed is given back."""
         self._stopping = True
         self._woken.set()
 
@@ -125,8 +125,10 @@ class Loop:
         spans = self._store.spans([claimed.trace_id for claimed in claims])
         done: list[tuple[Claimed, Analysis]] = []
         saved = time.monotonic()
-        for claimed in claims:
+        for place, claimed in enumerate(claims):
             if self._stopping:
+                self._held = set(claims[:place])
+                self._store.hold(claims[place:], 0.0)
                 break
             if claimed.trace_id in spans:
                 trace = Trace(claimed.trace_id, spans[claimed.trace_id])

@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
 from typing import Any
 
 import msgspec
@@ -27,6 +26,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from agenttrace_server.store.dialect import Doc
+from agenttrace_server.store.inserting import ADD, insert_many, replacing
 
 CHANNEL = "agenttrace_changes"
 """What changes of traces are notified on."""
@@ -58,14 +58,11 @@ class PostgresDialect:
 
     def add(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Insert the rows whose key is not there yet."""
-        _execute_many(connection, table, rows, "ON CONFLICT DO NOTHING")
+        _insert(connection, table, rows, ADD)
 
     def put(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Insert whole rows; one whose primary key is there replaces that row."""
-        key = [c.name for c in table.primary_key]
-        changes = ", ".join(f"{c.name}=excluded.{c.name}" for c in table.c if c.name not in key)
-        tail = f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
-        _execute_many(connection, table, rows, tail)
+        _insert(connection, table, rows, replacing(table))
 
     def each(self, values: Iterable[Any]) -> tuple[Any, Callable[[int], ColumnElement[str]]]:
         """Return a table of the given lists of text, and how to say its nth column."""
@@ -137,24 +134,10 @@ def _at_once(cursor: Any) -> Any:
     return AtOnce(cursor)
 
 
-def _execute_many(
-    connection: Connection, table: Table, rows: Sequence[Sequence[Any]], tail: str
-) -> None:
-    """Insert many rows with few statements: one for each row costs the server twice as much."""
-    columns = ", ".join(c.name for c in table.c)
-    marks = f"({', '.join(['%s'] * len(table.c))})"
-    start = 0
-    while start < len(rows):
-        # Halving sizes, so that there are few statements, which are prepared once.
-        size = _MOST_ROWS
-        while size > len(rows) - start:
-            size //= 2
-        statement = (
-            f"INSERT INTO {table.name} ({columns}) VALUES {', '.join([marks] * size)} {tail}"
-        )
-        values = chain.from_iterable(map(_clean, rows[start : start + size]))
-        connection.exec_driver_sql(statement, tuple(values))
-        start += size
+def _insert(connection: Connection, table: Table, rows: Sequence[Sequence[Any]], tail: str) -> None:
+    """Not `executemany`, which has PostgreSQL run a statement for each row."""
+    clean = [_clean(row) for row in rows]
+    insert_many(connection, table, clean, tail, mark="%s", most=_MOST_ROWS)
 
 
 def _clean(row: Sequence[Any]) -> tuple[Any, ...]:

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from itertools import chain
 from typing import Any
 
 import msgspec
@@ -22,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy import table as lightweight_table
 
 from agenttrace_server.store.dialect import Doc
+from agenttrace_server.store.inserting import ADD, insert_many, replacing
 
 FULL_TEXT = """CREATE VIRTUAL TABLE {} USING fts5(
     content, content='', tokenize='unicode61 remove_diacritics 2'
@@ -36,18 +36,15 @@ class SqliteDialect:
 
     def insert(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Insert whole rows, in the table's order of columns, none of which is there."""
-        _execute_many(connection, table, rows, "INSERT INTO", "")
+        _insert(connection, table, rows, "")
 
     def add(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Insert the rows whose key is not there yet."""
-        _execute_many(connection, table, rows, "INSERT INTO", " ON CONFLICT DO NOTHING")
+        _insert(connection, table, rows, ADD)
 
     def put(self, connection: Connection, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Insert whole rows; one whose primary key is there replaces that row."""
-        key = [column.name for column in table.primary_key]
-        changes = ", ".join(f"{c.name}=excluded.{c.name}" for c in table.c if c.name not in key)
-        tail = f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
-        _execute_many(connection, table, rows, "INSERT INTO", tail)
+        _insert(connection, table, rows, replacing(table))
 
     def each(self, values: Iterable[Any]) -> tuple[Any, Callable[[int], ColumnElement[str]]]:
         """Return a table of the given lists of text, and how to say its nth column."""
@@ -77,30 +74,14 @@ class SqliteDialect:
         return query
 
 
-def _execute_many(
-    connection: Connection, table: Table, rows: Sequence[Sequence[Any]], verb: str, tail: str
-) -> None:
-    """Insert many rows with few statements.
+def _insert(connection: Connection, table: Table, rows: Sequence[Sequence[Any]], tail: str) -> None:
+    """Not `executemany`: that gives up the interpreter lock for every row.
 
-    Not `executemany`: that gives up the interpreter lock for every row, and where other threads
-    compute, each row then waits milliseconds to get it back (measured: 255 rows/s, not 8,500).
+    Where other threads compute, each row then waits milliseconds to get it back (measured: 255
+    rows/s, not 8,500).
     """
-    if not rows:
-        return
-    width = len(table.c)
-    most = max(1, _PARAMETERS // width)
-    row = f"({', '.join('?' * width)})"
-    columns = ", ".join(column.name for column in table.c)
-    start = 0
-    while start < len(rows):
-        # Halving sizes, so that the driver's cache of prepared statements knows every one of them.
-        size = most
-        while size > len(rows) - start:
-            size //= 2
-        statement = f"{verb} {table.name} ({columns}) VALUES {', '.join([row] * size)}{tail}"
-        part = rows[start : start + size]
-        connection.exec_driver_sql(statement, tuple(chain.from_iterable(part)))
-        start += size
+    most = max(1, _PARAMETERS // len(table.c))
+    insert_many(connection, table, rows, tail, mark="?", most=most)
 
 
 class SqliteFullText:
