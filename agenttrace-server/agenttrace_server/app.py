@@ -29,6 +29,7 @@ from agenttrace_server.listening import identify, listen, may_listen_for_grpc, r
 from agenttrace_server.live import Live
 from agenttrace_server.metrics import Metrics
 from agenttrace_server.pages import Pages
+from agenttrace_server.reading.process import Readers
 from agenttrace_server.receive import over_http
 from agenttrace_server.receive.export import Exports
 from agenttrace_server.replay.bell import Bell
@@ -149,11 +150,12 @@ async def _running(
     plugins: Plugins = await anyio.to_thread.run_sync(classifiers.load, rules, judge)
     await anyio.to_thread.run_sync(opened.show_from, settings.thresholds)
     opened.replays.lease_seconds = settings.replay_lease_seconds
+    readers = Readers(plugins, opened.project_id)
     ingest = Ingest(opened, plugins)
     live = Live(opened, app.state.metrics)
     app.state.store, app.state.plugins, app.state.rules = opened, plugins, rules
     app.state.live = live
-    app.state.exports = Exports(ingest, opened, app.state.metrics, settings.max_body_bytes)
+    app.state.exports = Exports(readers, ingest, opened, app.state.metrics, settings.max_body_bytes)
     if analysis is not None:
         analysis.start()
     try:
@@ -161,6 +163,7 @@ async def _running(
     finally:
         await live.close()
         await anyio.to_thread.run_sync(ingest.close)
+        readers.close()
         if judge is not None:
             judge.stop()
         if analysis is not None:

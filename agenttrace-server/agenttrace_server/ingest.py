@@ -16,12 +16,12 @@ from msgspec.structs import replace
 
 from agenttrace.errors import StoreUnavailable
 from agenttrace.models import RawSpan, Span, SpanEvent
-from agenttrace.normalize import normalize
 from agenttrace.plugins import Plugins
 from agenttrace_server.decode.log_event import LogEvent
-from agenttrace_server.prices import priced
-from agenttrace_server.rejected import Rejected
+from agenttrace_server.reading import make_ready
+from agenttrace_server.rejected import Rejected, rejected
 from agenttrace_server.store import SpanKey, Store
+from agenttrace_server.store.batch import Batch
 
 log = logging.getLogger("agenttrace.ingest")
 
@@ -38,7 +38,7 @@ class IngestFull(StoreUnavailable):
 class _Job(msgspec.Struct, eq=False):
     """One request: its spans or log events, and whom to tell."""
 
-    spans: list[Span]
+    batch: Batch
     events: Sequence[LogEvent]
     size: int
     done: "Future[tuple[Rejected, ...]]"
@@ -57,6 +57,7 @@ class Ingest:
     ) -> None:
         self._store = store
         self._plugins = plugins
+        self._project_id = store.project_id
         self._most_spans = most_spans
         self._most_bytes = most_bytes
         self._jobs: deque[_Job] = deque()
@@ -67,28 +68,25 @@ class Ingest:
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
         self._thread.start()
 
-    def submit(self, raws: Sequence[RawSpan], size: int = 0) -> "Future[tuple[Rejected, ...]]":
+    def submit(self, batch: Batch, size: int = 0) -> "Future[tuple[Rejected, ...]]":
         """Store spans; the future is done once they are durable, and says which had to be refused.
 
         `size` is about how many bytes they take. The future fails with `StoreUnavailable`, and then
         nothing that was submitted with it counts as stored. Raises `IngestFull` at once where too
         much waits already.
         """
-        self.check_room(len(raws), size)
-        # Here and not in the writing thread, so that several requests are worked on at once.
-        return self._put(_Job(self._read(raws), (), size, Future()))
+        return self._put(_Job(batch, (), size, Future()))
 
     def submit_events(
         self, events: Sequence[LogEvent], size: int = 0
     ) -> "Future[tuple[Rejected, ...]]":
         """Join log events to their spans, or keep them until those arrive; else like `submit`."""
-        self.check_room(len(events), size)
-        return self._put(_Job([], events, size, Future()))
+        return self._put(_Job(Batch(self._project_id), events, size, Future()))
 
-    def check_room(self, spans: int = 0, size: int = 0) -> None:
-        """Raise `IngestFull` if so much more must not wait. What is alone may have any size."""
+    def check_room(self, size: int = 0) -> None:
+        """Raise `IngestFull` if so many bytes must not wait. What is alone may have any size."""
         with self._changed:
-            self._check_room(spans, size)
+            self._check_room(0, size)
 
     def close(self) -> None:
         """Write what waits, then take no more."""
@@ -107,7 +105,7 @@ class Ingest:
             )
 
     def _put(self, job: _Job) -> "Future[tuple[Rejected, ...]]":
-        if not job.spans and not job.events:
+        if not job.batch and not job.events:
             job.done.set_result(())
             return job.done
         with self._changed:
@@ -142,86 +140,76 @@ class Ingest:
             return group
 
     def _write(self, group: list[_Job]) -> None:
-        spans = [span for job in group for span in job.spans]
+        batch = _together([job.batch for job in group])
         events = _by_span(event for job in group for event in job.events)
-        keys = {(span.trace_id, span.span_id) for span in spans}
-        kept = self._store.kept_events(keys) if keys else {}
-        joined, early = self._join(spans, keys, kept, events)
-        refused = dict(self._store_all(joined))
+        kept = self._store.kept_events(batch.incoming) if batch else {}
+        early = self._join(batch, kept, events)
+        refused = self._store_all(batch)
         if kept:
             self._store.drop_events(kept.keys() - refused.keys())
         if early:
             self._store.keep_events(early)
         for job in group:
-            job.done.set_result(
-                tuple(
-                    _rejected(span, refused[span.trace_id, span.span_id])
-                    for span in job.spans
-                    if (span.trace_id, span.span_id) in refused
-                )
-                if refused
-                else ()
-            )
+            found = job.batch.incoming.keys() & refused.keys() if refused else ()
+            job.done.set_result(tuple(refused[key] for key in sorted(found)))
 
     def _join(
         self,
-        spans: list[Span],
-        keys: set[SpanKey],
+        batch: Batch,
         kept: dict[SpanKey, list[SpanEvent]],
         events: dict[SpanKey, list[SpanEvent]],
-    ) -> tuple[list[Span], dict[SpanKey, list[SpanEvent]]]:
-        """Return the spans with all log events there are for them, and events without a span."""
-        for key in events.keys() - keys:
-            stored = self._store.span(*key)
-            if stored is not None:
-                spans = [*spans, stored]
-                keys.add(key)
-        if not kept and not events:
-            return spans, {}
-        whole = [
-            self._with_events(span, [*kept.get(key, ()), *events.get(key, ())])
-            for span in spans
-            for key in [(span.trace_id, span.span_id)]
-        ]
-        return whole, {key: events[key] for key in events.keys() - keys}
+    ) -> dict[SpanKey, list[SpanEvent]]:
+        """Give the spans all log events there are for them; return the events without a span."""
+        early: dict[SpanKey, list[SpanEvent]] = {}
+        for key in events.keys() | kept.keys():
+            span = batch.span(key) if key in batch.incoming else self._store.span(*key)
+            if span is None:
+                early[key] = events[key]
+            else:
+                batch.merge(self._with_events(span, [*kept.get(key, ()), *events.get(key, ())]))
+        return early
 
-    def _with_events(self, span: Span, more: list[SpanEvent]) -> Span:
+    def _with_events(self, span: Span, more: list[SpanEvent]) -> Batch:
         new = [event for event in more if event not in span.events]
-        if not new:
-            return span
         unique = [event for place, event in enumerate(new) if event not in new[:place]]
         events = tuple(sorted((*span.events, *unique), key=lambda event: event.time_ns))
         raw = RawSpan(*(getattr(span, name) for name in RawSpan.__struct_fields__))
-        return self._read([replace(raw, events=events)])[0]
+        return make_ready([replace(raw, events=events)], self._plugins, self._project_id).batch
 
-    def _read(self, raws: Sequence[RawSpan]) -> list[Span]:
-        return priced(normalize(raws, self._plugins))
-
-    def _store_all(self, spans: Sequence[Span]) -> list[tuple[SpanKey, str]]:
+    def _store_all(self, batch: Batch) -> dict[SpanKey, Rejected]:
         """Store the spans; return those that cannot be stored, with why.
 
         One bad span must not cost the others: where a batch fails for what is in it, each half is
         tried, down to the span.
         """
-        if not spans:
-            return []
+        if not batch:
+            return {}
         try:
-            self._store.write(spans)
+            self._store.write_batch(batch)
         except StoreUnavailable:
             raise
         except Exception as error:
-            if len(spans) > 1:
-                middle = len(spans) // 2
-                return self._store_all(spans[:middle]) + self._store_all(spans[middle:])
-            span = spans[0]
-            log.exception("Span %s of trace %s cannot be stored", span.span_id, span.trace_id)
+            if len(batch) > 1:
+                first, second = batch.halves()
+                return self._store_all(first) | self._store_all(second)
+            [(key, span)] = batch.incoming.items()
+            log.exception("Span %s of trace %s cannot be stored", key[1], key[0])
             reason = f"It cannot be stored: {type(error).__name__}: {error}"
-            return [((span.trace_id, span.span_id), reason[:500])]
-        return []
+            return {key: rejected(time.time_ns(), reason, span.service_name, *key, span.name)}
+        return {}
+
+
+def _together(batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    whole = Batch(batches[0].project_id)
+    for batch in batches:
+        whole.merge(batch)
+    return whole
 
 
 def _count(job: _Job) -> int:
-    return len(job.spans) + len(job.events)
+    return len(job.batch) + len(job.events)
 
 
 def _by_span(events: Iterable[LogEvent]) -> dict[SpanKey, list[SpanEvent]]:
@@ -229,14 +217,3 @@ def _by_span(events: Iterable[LogEvent]) -> dict[SpanKey, list[SpanEvent]]:
     for event in events:
         found.setdefault((event.trace_id, event.span_id), []).append(event.span_event)
     return found
-
-
-def _rejected(span: Span, reason: str) -> Rejected:
-    return Rejected(
-        time.time_ns(),
-        reason,
-        span.scope.service_name,
-        span.trace_id,
-        span.span_id,
-        span.name[:200],
-    )

@@ -2,20 +2,22 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-import msgspec
 import pytest
+from msgspec.structs import replace
 
 from agenttrace.errors import StoreUnavailable
-from agenttrace.models import RawSpan, Span, SpanEvent
+from agenttrace.models import RawSpan, SpanEvent
 from agenttrace.plugins import Plugins, load_plugins
 from agenttrace_server.decode import LogEvent
 from agenttrace_server.ingest import GROUP_SPANS, Ingest, IngestFull
+from agenttrace_server.reading import make_ready
 from agenttrace_server.rejected import Rejected
 from agenttrace_server.store import Store, TraceQuery
+from agenttrace_server.store.batch import Batch
 from agenttrace_server.store.sql import SqlStore, open_store
 from support.stored import START_NS, opened, span, span_id, trace_id
 
@@ -33,12 +35,12 @@ class GatedStore(SqlStore):
         self.away = False
         self.batches: list[int] = []
 
-    def write(self, spans: Sequence[Span]) -> None:
+    def write_batch(self, batch: Batch) -> None:
         self.gate.wait(30)
         if self.away:
             raise StoreUnavailable("away")
-        self.batches.append(len(spans))
-        super().write(spans)
+        self.batches.append(len(batch))
+        super().write_batch(batch)
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +61,12 @@ def raw(number: int, **fields: object) -> RawSpan:
     return RawSpan(*(getattr(given, name) for name in RawSpan.__struct_fields__))
 
 
-def raws(count: int, trace: int = 1) -> list[RawSpan]:
-    return [raw(n, parent=None if n == 1 else 1, trace=trace) for n in range(1, count + 1)]
+def batch(*spans: RawSpan) -> Batch:
+    return make_ready(spans, load_plugins(), 1).batch
+
+
+def raws(count: int, trace: int = 1) -> Batch:
+    return batch(*(raw(n, parent=None if n == 1 else 1, trace=trace) for n in range(1, count + 1)))
 
 
 def outcome(future: "Future[tuple[Rejected, ...]]") -> tuple[Rejected, ...]:
@@ -80,7 +86,7 @@ def test_spans_are_normalised_by_the_plugins(store: Store, plugins: Plugins) -> 
     ingest = Ingest(store, plugins)
     attributes = {"gen_ai.operation.name": "chat", "gen_ai.usage.input_tokens": 7}
 
-    outcome(ingest.submit([raw(1, attributes=attributes)]))
+    outcome(ingest.submit(batch(raw(1, attributes=attributes))))
 
     stored = store.span(T, span_id(1))
     assert stored is not None
@@ -91,7 +97,7 @@ def test_spans_are_normalised_by_the_plugins(store: Store, plugins: Plugins) -> 
 def test_nothing_is_done_at_once(store: Store, plugins: Plugins) -> None:
     ingest = Ingest(store, plugins)
 
-    assert outcome(ingest.submit([])) == outcome(ingest.submit_events([])) == ()
+    assert outcome(ingest.submit(batch())) == outcome(ingest.submit_events([])) == ()
     ingest.close()
 
 
@@ -135,19 +141,19 @@ def test_many_threads_submit_at_once(store: Store, plugins: Plugins) -> None:
 
 def test_a_span_that_cannot_be_stored_costs_only_itself(store: Store, plugins: Plugins) -> None:
     ingest = Ingest(store, plugins)
-    late = {"start_ns": 2**63, "end_ns": 2**63}
-    futures = [
-        ingest.submit([*raws(20), raw(50, **late), raw(51, name="late", **late)]),
-        ingest.submit(raws(20, trace=2)),
-    ]
+    with_bad = raws(20)
+    for number, name in ((50, "first"), (51, "second")):
+        [good] = batch(raw(number, name=name)).incoming.values()
+        with_bad.add(replace(good, row=(*good.row[:13], 2**70, *good.row[14:])))  # its tokens
+    futures = [ingest.submit(with_bad), ingest.submit(raws(20, trace=2))]
 
     refused, fine = map(outcome, futures)
 
     assert fine == ()
     assert [(one.trace_id, one.span_id) for one in refused] == [(T, span_id(50)), (T, span_id(51))]
-    assert refused[1].name == "late"
+    assert [one.name for one in refused] == ["first", "second"]
     assert refused[1].service_name == "shop"
-    assert "2262" in refused[1].reason
+    assert "cannot be stored" in refused[1].reason
     assert store.summary(T).span_count == 20  # type: ignore[union-attr]
     assert store.summary(trace_id(2)).span_count == 20  # type: ignore[union-attr]
     ingest.close()
@@ -229,12 +235,12 @@ def test_log_events_join_their_span_whenever_they_come(
     event, chat = said(1, "What is the weather?"), raw(1, attributes=CHAT)
     if order == "before":
         outcome(ingest.submit_events([event]))
-        outcome(ingest.submit([chat]))
+        outcome(ingest.submit(batch(chat)))
     elif order == "after":
-        outcome(ingest.submit([chat]))
+        outcome(ingest.submit(batch(chat)))
         outcome(ingest.submit_events([event]))
     else:
-        wait([ingest.submit([chat]), ingest.submit_events([event])], 30)
+        wait([ingest.submit(batch(chat)), ingest.submit_events([event])], 30)
 
     stored = store.span(T, span_id(1))
     assert stored is not None
@@ -250,7 +256,7 @@ def test_log_events_that_come_again_are_there_once(store: Store, plugins: Plugin
     first, second = said(1, "one", START_NS), said(1, "two", START_NS + 1)
     for _ in range(2):
         outcome(ingest.submit_events([second, first, second]))
-        outcome(ingest.submit([raw(1, attributes=CHAT)]))
+        outcome(ingest.submit(batch(raw(1, attributes=CHAT))))
 
     stored = store.span(T, span_id(1))
     assert stored is not None
@@ -267,7 +273,7 @@ def test_log_events_wait_for_their_span_over_a_restart(tmp_path: Path, plugins: 
 
     with opened(url) as store:
         ingest = Ingest(store, plugins)
-        outcome(ingest.submit([raw(1, attributes=CHAT)]))
+        outcome(ingest.submit(batch(raw(1, attributes=CHAT))))
         assert len(store.span(T, span_id(1)).events) == 1  # type: ignore[union-attr]
         assert list(store.kept_events([(T, span_id(2))])) == [(T, span_id(2))]
         ingest.close()
@@ -276,8 +282,8 @@ def test_log_events_wait_for_their_span_over_a_restart(tmp_path: Path, plugins: 
 def test_an_event_the_span_has_already_is_not_added(store: Store, plugins: Plugins) -> None:
     ingest = Ingest(store, plugins)
     event = SpanEvent("gen_ai.user.message", START_NS, {"content": "hi"})
-    chat = msgspec.structs.replace(raw(1, attributes=CHAT), events=(event,))
-    outcome(ingest.submit([chat]))
+    chat = replace(raw(1, attributes=CHAT), events=(event,))
+    outcome(ingest.submit(batch(chat)))
 
     outcome(ingest.submit_events([said(1, "hi")]))
 

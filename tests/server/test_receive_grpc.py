@@ -134,7 +134,7 @@ def test_what_can_be_sent_again_is_told_when(
 
     request = message()
     with monkeypatch.context() as patched:
-        patched.setattr(server.store, "write", fails)
+        patched.setattr(server.store, "write_batch", fails)
         if isinstance(error, IngestFull):
             patched.setattr(server.app.state.exports.ingest, "check_room", fails)
         with pytest.raises(grpc.RpcError) as refused:

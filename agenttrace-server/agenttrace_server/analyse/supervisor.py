@@ -4,13 +4,13 @@ import json
 import logging
 import os
 import subprocess
-import sys
 import threading
 import time
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 
+from agenttrace_server import children
 from agenttrace_server.judge import terms
 from agenttrace_server.settings import Settings
 
@@ -21,14 +21,6 @@ LONGEST_PAUSE = 30.0
 # A process that lived this long did not fail at once: the next pause is short again.
 HEALTHY_SECONDS = 60.0
 STOP_SECONDS = 10.0
-
-
-# Ctrl-C reaches everyone in the terminal's group; it is the server's to say when to stop.
-_OUT_OF_CTRL_C: dict[str, Any] = (
-    {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
-    if os.name == "nt"
-    else {"process_group": 0}
-)
 
 
 class Supervisor:
@@ -97,9 +89,7 @@ class Supervisor:
             pause = min(LONGEST_PAUSE, 2 * pause)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        # -P: a file in the user's folder must not stand in for a module of ours.
-        command = [sys.executable, "-P", "-m", "agenttrace_server.analyse.process"]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0, **_OUT_OF_CTRL_C)
+        process = children.start("agenttrace_server.analyse.process", bufsize=0)
         assert process.stdin is not None
         # Not on the command line, where every user of the machine could read the password.
         first = {

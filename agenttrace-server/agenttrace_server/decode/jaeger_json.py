@@ -11,7 +11,7 @@ import msgspec
 from agenttrace.models import AttributeValue, RawSpan, Scope, SpanEvent, SpanLink, SpanStatus
 from agenttrace_server.decode import rules
 from agenttrace_server.decode.rules import BadSpan
-from agenttrace_server.rejected import Rejected
+from agenttrace_server.rejected import Rejected, rejected
 
 # Nineteen digits may exceed 64 bits; nobody counts that far.
 _INT64 = re.compile(r"-?[0-9]{1,18}")
@@ -81,7 +81,7 @@ def spans(body: bytes) -> tuple[list[RawSpan], list[Rejected]] | None:
             try:
                 good.append(_span(_span_decoder.decode(item), processes, scopes))
             except (BadSpan, msgspec.DecodeError, UnicodeError, RecursionError) as error:
-                bad.append(rules.rejected(time.time_ns(), error, ""))
+                bad.append(rejected(time.time_ns(), error, ""))
     return good, bad
 
 

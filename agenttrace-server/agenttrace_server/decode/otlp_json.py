@@ -14,7 +14,7 @@ from agenttrace.models import AttributeValue, RawSpan, Scope, SpanEvent, SpanLin
 from agenttrace_server.decode import jaeger_json, json_request, rules
 from agenttrace_server.decode.log_event import LogEvent
 from agenttrace_server.decode.rules import BadSpan
-from agenttrace_server.rejected import Rejected
+from agenttrace_server.rejected import Rejected, rejected
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -234,7 +234,7 @@ def _refuse(item: Any, scope: Scope, error: BadSpan) -> Rejected:
         fields = msgspec.json.decode(item) if raw else msgspec.to_builtins(item)
     if not isinstance(fields, dict):
         fields = {}
-    return rules.rejected(
+    return rejected(
         time.time_ns(),
         error,
         scope.service_name,

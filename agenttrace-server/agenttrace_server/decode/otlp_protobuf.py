@@ -17,7 +17,7 @@ from agenttrace.models import AttributeValue, RawSpan, Scope, SpanEvent, SpanLin
 from agenttrace_server.decode import rules
 from agenttrace_server.decode.log_event import LogEvent
 from agenttrace_server.decode.rules import BadSpan
-from agenttrace_server.rejected import Rejected
+from agenttrace_server.rejected import Rejected, rejected
 
 # The generated message classes are typed, but their repeated fields cost mypy more than they give.
 _Message = Any
@@ -68,7 +68,7 @@ def logs(body: bytes) -> tuple[list[LogEvent], list[Rejected]]:
                     good.append(_log_event(record, scope))
                 except BadSpan as error:
                     name = record.event_name or record.severity_text
-                    bad.append(rules.rejected(now, error, scope.service_name, name=name))
+                    bad.append(rejected(now, error, scope.service_name, name=name))
     if bad and not good and _holds_spans(body):
         raise InvalidPayload(rules.SENT_TRACES)
     return good, bad
@@ -185,7 +185,7 @@ def _log_event(record: _Message, scope: Scope) -> LogEvent:
 
 
 def _refuse(message: _Message, scope: Scope, error: BadSpan) -> Rejected:
-    return rules.rejected(
+    return rejected(
         time.time_ns(),
         error,
         scope.service_name,
@@ -233,7 +233,7 @@ def _salvage(body: bytes) -> tuple[list[RawSpan], list[Rejected]]:
             except DecodeError as error:
                 reason = str(error)
                 text = f"The span cannot be parsed ({reason}); is all its text UTF-8?"
-                bad.append(rules.rejected(time.time_ns(), text, scope.service_name))
+                bad.append(rejected(time.time_ns(), text, scope.service_name))
     except (DecodeError, IndexError) as error:
         raise _malformed(reason) from error
     if not good:

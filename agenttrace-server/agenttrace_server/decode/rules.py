@@ -1,7 +1,6 @@
 """What both wire formats of OTLP agree on: which ids and times are valid, and what enums mean."""
 
 from agenttrace.models import SpanStatus
-from agenttrace_server.rejected import Rejected
 
 NO_TRACE = "0" * 32
 NO_SPAN = "0" * 16
@@ -56,10 +55,3 @@ def check_times(start_ns: int, end_ns: int) -> tuple[int, int]:
     if not 0 <= start_ns <= LATEST_NS or not 0 <= end_ns <= LATEST_NS:
         raise BadSpan(f"Times {start_ns} to {end_ns} are no Unix nanoseconds before the year 2262")
     return start_ns, end_ns
-
-
-def rejected(
-    at_ns: int, reason: object, service: str, trace_id: str = "", span_id: str = "", name: str = ""
-) -> Rejected:
-    """Return what is remembered of a refused span, cut to a size worth keeping."""
-    return Rejected(at_ns, str(reason)[:500], service, trace_id[:64], span_id[:64], name[:200])

@@ -17,9 +17,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from agenttrace.errors import StoreUnavailable
 from agenttrace_server.body import decompress
-from agenttrace_server.decode import JSON, PROTOBUF, decode, decode_logs
+from agenttrace_server.decode import JSON, PROTOBUF, decode_logs
 from agenttrace_server.ingest import Ingest, IngestFull
 from agenttrace_server.metrics import Metrics
+from agenttrace_server.reading.process import Readers
 from agenttrace_server.rejected import Rejected
 from agenttrace_server.store import Store
 
@@ -52,7 +53,7 @@ class Signal(NamedTuple):
     """One kind of export: what JSON calls its items, and how a body of them is taken."""
 
     items: str
-    take: Callable[[Ingest, bytes, str], Taken]
+    take: "Callable[[Exports, bytes, str], Taken]"
 
 
 class Bodies:
@@ -76,7 +77,10 @@ class Bodies:
 class Exports:
     """Takes exports in, for every door they come through."""
 
-    def __init__(self, ingest: Ingest, store: Store, metrics: Metrics, limit: int) -> None:
+    def __init__(
+        self, readers: Readers, ingest: Ingest, store: Store, metrics: Metrics, limit: int
+    ) -> None:
+        self.readers = readers
         self.ingest = ingest
         self.metrics = metrics
         self.limit = limit
@@ -96,7 +100,7 @@ class Exports:
         def work() -> Taken:
             # No bytes at all are an empty message in protobuf; the same is meant in JSON.
             whole = decompress(body, encoding, self.limit) or _EMPTY[form]
-            return signal.take(self.ingest, whole, form)
+            return signal.take(self, whole, form)
 
         taken = await anyio.to_thread.run_sync(work, limiter=self._decoding)
         rejected = [*taken.rejected, *await asyncio.wrap_future(taken.stored)]
@@ -124,16 +128,17 @@ class Exports:
             log.warning("%d refused spans are not remembered: %s", len(rejected), error)
 
 
-def _take_traces(ingest: Ingest, body: bytes, content_type: str) -> Taken:
-    decoded = decode(body, content_type)
-    stored = ingest.submit(decoded.spans, len(body))
-    traces = len({span.trace_id for span in decoded.spans})
-    return Taken(traces, len(decoded.spans), decoded.rejected, stored)
+def _take_traces(exports: Exports, body: bytes, form: str) -> Taken:
+    exports.ingest.check_room(len(body))
+    found = exports.readers.read(body, form)
+    stored = exports.ingest.submit(found.batch, len(body))
+    traces = len({trace_id for trace_id, _ in found.batch.incoming})
+    return Taken(traces, found.count, found.rejected, stored)
 
 
-def _take_logs(ingest: Ingest, body: bytes, content_type: str) -> Taken:
-    decoded = decode_logs(body, content_type)
-    stored = ingest.submit_events(decoded.events, len(body))
+def _take_logs(exports: Exports, body: bytes, form: str) -> Taken:
+    decoded = decode_logs(body, form)
+    stored = exports.ingest.submit_events(decoded.events, len(body))
     return Taken(0, 0, decoded.rejected, stored)
 
 

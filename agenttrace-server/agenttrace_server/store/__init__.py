@@ -1,7 +1,7 @@
 """Keep traces: the contract every store fulfils, and the values that go in and out of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
@@ -22,6 +22,9 @@ from agenttrace_server.rejected import Rejected as Rejected
 from agenttrace_server.shown import Thresholds
 from agenttrace_server.store.joins import JoinedRows, Joins
 from agenttrace_server.store.replays import Replays
+
+if TYPE_CHECKING:
+    from agenttrace_server.store.batch import Batch
 
 SpanKey = tuple[str, str]
 """A trace id and a span id."""
@@ -239,6 +242,10 @@ class Store(Protocol):
     def joins(self) -> Joins:
         """Which traces of the same project are fragments of one run."""
 
+    @property
+    def project_id(self) -> int:
+        """The number of the project, of which every row of it has a column."""
+
     def write(self, spans: Sequence[Span]) -> None:
         """Return only once every span is durable. Writing a span twice leaves one copy.
 
@@ -246,6 +253,9 @@ class Store(Protocol):
         most events. Raises another error than `StoreUnavailable` where a span cannot be stored at
         all, and then stores none.
         """
+
+    def write_batch(self, batch: "Batch") -> None:
+        """Like `write`, of spans of this project that were made ready before."""
 
     def trace(self, trace_id: str) -> Trace | None:
         """Return every span of the trace in start order with what was derived, or None.

@@ -5,8 +5,7 @@ from typing import Any
 
 import msgspec
 
-from agenttrace import semconv
-from agenttrace.models import Span
+from agenttrace_server.store.batch import Incoming
 from agenttrace_server.tables import TraceRow, table
 
 TRACES = table(TraceRow)
@@ -69,15 +68,14 @@ class TraceState(msgspec.Struct):
             self.name, self.service_name = row[NAME], service_name
             self.status = "running" if rank else "error" if row[FAILED] else "ok"
 
-    def note(self, span: Span) -> None:
+    def note(self, span: Incoming) -> None:
         """Take over what only one or a few spans of a trace say."""
         if span.session and (self.session is None or span.session < self.session):
             self.session = span.session
-        source = span.attributes.get(semconv.AGENTTRACE_REPLAY_SOURCE_TRACE_ID)
-        if isinstance(source, str) and (self.replay_of is None or source < self.replay_of):
+        source, replay = span.replay_of, span.replay_id
+        if source is not None and (self.replay_of is None or source < self.replay_of):
             self.replay_of = source
-        replay = span.attributes.get(semconv.AGENTTRACE_REPLAY_ID)
-        if isinstance(replay, str) and (self.replay_id is None or replay < self.replay_id):
+        if replay is not None and (self.replay_id is None or replay < self.replay_id):
             self.replay_id = replay
 
     def use(self, tokens_in: int | None, tokens_out: int | None, cost: float | None) -> None:

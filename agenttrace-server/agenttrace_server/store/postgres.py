@@ -3,14 +3,17 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    Column,
     ColumnElement,
     Connection,
+    Dialect,
     Select,
     Table,
     Text,
@@ -23,10 +26,11 @@ from sqlalchemy import (
 )
 from sqlalchemy import table as lightweight_table
 from sqlalchemy import text as sql
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from agenttrace_server.store.dialect import Doc
-from agenttrace_server.store.inserting import ADD, insert_many, replacing
+from agenttrace_server.store.inserting import ADD, replacing
 
 CHANNEL = "agenttrace_changes"
 """What changes of traces are notified on."""
@@ -36,8 +40,9 @@ _MOST_CHARACTERS = 200_000
 """Of one document: PostgreSQL refuses more than a megabyte of words."""
 _LOOKED_AT_ONCE = 500
 _PIECE = 128 * 1024
-_MOST_ROWS = 64
-"""Of one statement; more make it no faster."""
+_MOST_ROWS = 4096
+"""Of one statement, which may take a gigabyte."""
+_DIALECT: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 _NO_WORD = re.compile(r"[\W_]+")
 
 
@@ -135,14 +140,32 @@ def _at_once(cursor: Any) -> Any:
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Sequence[Any]], tail: str) -> None:
-    """Not `executemany`, which has PostgreSQL run a statement for each row."""
-    clean = [_clean(row) for row in rows]
-    insert_many(connection, table, clean, tail, mark="%s", most=_MOST_ROWS)
+    """Send each column as one array, so that any number of rows is one and the same statement."""
+    statement = _statement(table, tail)
+    for start in range(0, len(rows), _MOST_ROWS):
+        columns = zip(*rows[start : start + _MOST_ROWS], strict=True)
+        arrays = [_array(column, values) for column, values in zip(table.c, columns, strict=True)]
+        connection.exec_driver_sql(statement, tuple(arrays))
 
 
-def _clean(row: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the row without NUL characters, which PostgreSQL's text cannot hold."""
-    return tuple([v.replace("\0", "\ufffd") if type(v) is str and "\0" in v else v for v in row])
+@lru_cache(maxsize=128)
+def _statement(table: Table, tail: str) -> str:
+    columns = ", ".join(column.name for column in table.c)
+    arrays = ", ".join(f"%s::{column.type.compile(_DIALECT)}[]" for column in table.c)
+    return f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays}) {tail}"
+
+
+def _array(column: Column[Any], values: Sequence[Any]) -> list[Any]:
+    """Return the values of a column as the driver wants them: of one type, without NUL."""
+    kind = column.type.python_type
+    if kind is str:
+        return _clean(values)
+    return [value if value is None or type(value) is kind else kind(value) for value in values]
+
+
+def _clean(values: Sequence[Any]) -> list[Any]:
+    """Return the values without NUL characters, which PostgreSQL's text cannot hold."""
+    return [v.replace("\0", "\ufffd") if type(v) is str and "\0" in v else v for v in values]
 
 
 class PostgresFullText:

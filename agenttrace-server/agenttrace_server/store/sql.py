@@ -46,6 +46,7 @@ from agenttrace_server.store import (
     waiting,
     write,
 )
+from agenttrace_server.store.batch import Batch, ready
 from agenttrace_server.store.database import Database
 from agenttrace_server.store.dialect import Dialect, FullText
 from agenttrace_server.store.joining import Joining
@@ -104,7 +105,7 @@ class SqlStore:
     ) -> None:
         self._database = database
         self._thresholds = thresholds
-        self._project_id = project_id
+        self.project_id = project_id
         self._notices: Notices | None = None
         self._learn_at = time.monotonic() + LEARN_SECONDS
         self._dialect: Dialect
@@ -126,86 +127,92 @@ class SqlStore:
     def write(self, spans: Sequence[Span]) -> None:
         """Return only once every span is durable. Writing a span twice leaves one copy.
 
-        Raises ValueError or OverflowError where a span holds what no database can.
+        Raises ValueError where a span holds what no database can.
         """
-        if not spans:
+        batch, refused = ready(self.project_id, spans)
+        if refused:
+            raise ValueError(refused[0].reason)
+        self.write_batch(batch)
+
+    def write_batch(self, batch: Batch) -> None:
+        """Like `write`, of spans that are ready for it."""
+        if not batch.incoming:
             return
         try:
-            self._write(spans)
+            self._write(batch)
         except UnicodeEncodeError:
-            self._write([scrubbed(span) for span in spans])
+            self._write(batch.scrubbed())
 
-    def _write(self, spans: Sequence[Span]) -> None:
-        batch = write.Batch(self._project_id, spans)
+    def _write(self, batch: Batch) -> None:
         with self._database.write() as tx:
             write.write(tx, self._dialect, self._search, batch)
 
     def trace(self, trace_id: str) -> Trace | None:
         """Return every span of the trace in start order with what was derived, or None."""
         with self._database.query() as connection:
-            return read.trace(connection, self._project_id, trace_id)
+            return read.trace(connection, self.project_id, trace_id)
 
     def spans(self, trace_ids: Sequence[str]) -> dict[str, tuple[Span, ...]]:
         """Return the spans of those of the traces that are there, each trace's in start order."""
         with self._database.read() as connection:
-            return read.spans_of(connection, self._project_id, trace_ids)
+            return read.spans_of(connection, self.project_id, trace_ids)
 
     def summary(self, trace_id: str) -> TraceSummary | None:
         """Return the trace's row of the list, or None."""
         with self._database.query() as connection:
-            return listing.one(connection, self._project_id, trace_id)
+            return listing.one(connection, self.project_id, trace_id)
 
     def traces(self, query: TraceQuery) -> Page:
         """Return one page of traces."""
         if query.q:
             self._index_backlog()
         with self._database.query() as connection:
-            return listing.page(connection, self._project_id, self._search, query, self._thresholds)
+            return listing.page(connection, self.project_id, self._search, query, self._thresholds)
 
     def columns(self, trace_id: str) -> SpanColumns | None:
         """Return the skeleton of every span of the trace, or None if there is no such trace."""
         with self._database.query() as connection:
-            return read.columns(connection, self._project_id, trace_id)
+            return read.columns(connection, self.project_id, trace_id)
 
     def span(self, trace_id: str, span_id: str) -> Span | None:
         """Return one span, whole, or None."""
         with self._database.read() as connection:
-            return read.span(connection, self._project_id, trace_id, span_id)
+            return read.span(connection, self.project_id, trace_id, span_id)
 
     def agents(self, trace_id: str) -> tuple[Agent, ...]:
         """Return the agents of a trace in order of appearance."""
         with self._database.query() as connection:
-            return read.agents(connection, self._project_id, trace_id)
+            return read.agents(connection, self.project_id, trace_id)
 
     def messages(self, trace_id: str) -> tuple[Message, ...]:
         """Return the messages of a trace in the order they were sent."""
         with self._database.query() as connection:
-            return read.messages(connection, self._project_id, trace_id)
+            return read.messages(connection, self.project_id, trace_id)
 
     def checkpoints(self, trace_id: str) -> tuple[Checkpoint, ...]:
         """Return the checkpoints of a trace in the order they were made."""
         with self._database.query() as connection:
-            return read.checkpoints(connection, self._project_id, trace_id)
+            return read.checkpoints(connection, self.project_id, trace_id)
 
     def failures(self, trace_id: str) -> tuple[FailureAnnotation, ...]:
         """Return the failures of a trace, decisive ones first, then by confidence."""
         with self._database.query() as connection:
-            return read.failures(connection, self._project_id, trace_id)
+            return read.failures(connection, self.project_id, trace_id)
 
     def graph(self, trace_id: str) -> dict[str, Any] | None:
         """Return the agent graph stored by the last analysis, or None before the first."""
         with self._database.query() as connection:
-            return read.graph(connection, self._project_id, trace_id)
+            return read.graph(connection, self.project_id, trace_id)
 
     def accounting(self, trace_id: str) -> Accounting | None:
         """Return which model calls the last analysis counted, or None before the first."""
         with self._database.query() as connection:
-            return read.accounting(connection, self._project_id, trace_id)
+            return read.accounting(connection, self.project_id, trace_id)
 
     def suspects(self, trace_id: str) -> tuple[Suspect, ...]:
         """Return the steps that may have decided the trace's failure, the likeliest first."""
         with self._database.read() as connection:
-            return read.suspects(connection, self._project_id, trace_id)
+            return read.suspects(connection, self.project_id, trace_id)
 
     def review(
         self,
@@ -219,7 +226,7 @@ class SqlStore:
             return findings.review(
                 tx,
                 self._dialect,
-                self._project_id,
+                self.project_id,
                 annotation_id,
                 review,
                 reviewer and scrubbed(reviewer),
@@ -231,61 +238,61 @@ class SqlStore:
         """Store a finding made by hand, of a trace that is there; later analyses keep it."""
         with self._database.write() as tx:
             return findings.add(
-                tx, self._dialect, self._project_id, scrubbed(failure), self._thresholds
+                tx, self._dialect, self.project_id, scrubbed(failure), self._thresholds
             )
 
     def remove_failure(self, annotation_id: str) -> None:
         """Delete a finding made by hand. Raises `FailureNotFound`, or `NotByHand`."""
         with self._database.write() as tx:
-            findings.remove(tx, self._dialect, self._project_id, annotation_id, self._thresholds)
+            findings.remove(tx, self._dialect, self.project_id, annotation_id, self._thresholds)
 
     def show_from(self, thresholds: Thresholds) -> None:
         """Count and filter by these thresholds from now on, traces stored before included."""
         self._thresholds = thresholds
         with self._database.write() as tx:
-            findings.recount(tx, self._dialect, self._project_id, thresholds)
+            findings.recount(tx, self._dialect, self.project_id, thresholds)
 
     def agreement(self) -> list[Agreement]:
         """Return what people made of the findings, by mode and classifier."""
         with self._database.read() as connection:
-            return judging.agreement(connection, self._project_id)
+            return judging.agreement(connection, self.project_id)
 
     def reviewed(self, after: str = "", limit: int = 100) -> list[str]:
         """Return ids of traces with a finding that people decided on, those after `after`."""
         with self._database.read() as connection:
-            return judging.reviewed(connection, self._project_id, after, limit)
+            return judging.reviewed(connection, self.project_id, after, limit)
 
     def judgement(self, trace_id: str, transcript_hash: str) -> str | None:
         """Return what `keep_judgement` was given for this transcript, or None."""
         with self._database.read() as connection:
-            return judging.judgement(connection, self._project_id, trace_id, transcript_hash)
+            return judging.judgement(connection, self.project_id, trace_id, transcript_hash)
 
     def keep_judgement(self, trace_id: str, transcript_hash: str, findings: str) -> None:
         """Keep a judge's findings (JSON) in place of those of other transcripts of the trace."""
         with self._database.write() as tx:
-            judging.keep(tx, self._dialect, self._project_id, trace_id, transcript_hash, findings)
+            judging.keep(tx, self._dialect, self.project_id, trace_id, transcript_hash, findings)
 
     def judge_called(self, model: str, tokens_in: int, tokens_out: int, cost_usd: float) -> None:
         """Keep what a call of the judge's model cost."""
         with self._database.write() as tx:
             judging.called(
-                tx, self._dialect, self._project_id, model, tokens_in, tokens_out, cost_usd
+                tx, self._dialect, self.project_id, model, tokens_in, tokens_out, cost_usd
             )
 
     def judge_use(self, since_ns: int = 0) -> JudgeUse:
         """Return what the judge's model was called for since then."""
         with self._database.read() as connection:
-            return judging.use(connection, self._project_id, since_ns)
+            return judging.use(connection, self.project_id, since_ns)
 
     def look_again(self, trace_id: str) -> None:
         """Have a trace analysed once more."""
         with self._database.write() as tx:
-            judging.look_again(tx, self._project_id, trace_id)
+            judging.look_again(tx, self.project_id, trace_id)
 
     def delete(self, trace_id: str) -> bool:
         """Delete all of a trace, of a joined one every part; return whether there was one."""
         with self._database.write() as tx:
-            joining = Joining(tx, self._dialect, self._search, self._project_id)
+            joining = Joining(tx, self._dialect, self._search, self.project_id)
             return joining.delete(trace_id)
 
     def expire(self, before_ns: int) -> int:
@@ -295,8 +302,8 @@ class SqlStore:
         count = 0
         while True:
             with self._database.write() as tx:
-                joining = Joining(tx, self._dialect, self._search, self._project_id)
-                found = expire.oldest(tx, self._dialect, self._project_id, before_ns)
+                joining = Joining(tx, self._dialect, self._search, self.project_id)
+                found = expire.oldest(tx, self._dialect, self.project_id, before_ns)
                 for trace_id in found:
                     joining.delete(trace_id, spans=not chunks)
             count += len(found)
@@ -326,7 +333,7 @@ class SqlStore:
         now = time.time_ns()
         with self._database.read() as connection:
             due = connection.execute(
-                select(exists().where(derive.due(now, self._project_id, quiet_seconds, size)))
+                select(exists().where(derive.due(now, self.project_id, quiet_seconds, size)))
             ).scalar()
             abandoned = connection.execute(select(exists().where(derive.abandoned(now)))).scalar()
         if not due and not abandoned:
@@ -334,12 +341,12 @@ class SqlStore:
         with self._database.write() as tx:
             if abandoned:
                 derive.settle(tx, self._dialect)
-            return derive.claim(tx, self._dialect, self._project_id, limit, quiet_seconds, size)
+            return derive.claim(tx, self._dialect, self.project_id, limit, quiet_seconds, size)
 
     def hold(self, claims: Iterable[Claimed], seconds: float) -> None:
         """Keep claims for so long from now. One that was saved is not brought back."""
         with self._database.write() as tx:
-            derive.hold(tx, self._project_id, claims, seconds)
+            derive.hold(tx, self.project_id, claims, seconds)
 
     def save(self, claimed: Claimed, analysis: Analysis) -> None:
         """Store what was derived. Reviews that people made are kept."""
@@ -356,7 +363,7 @@ class SqlStore:
 
     def _save(self, found: Sequence[tuple[Claimed, Analysis]]) -> None:
         with self._database.write() as tx:
-            saving = derive.Saving(tx, self._dialect, self._search, self._project_id)
+            saving = derive.Saving(tx, self._dialect, self._search, self.project_id)
             saving.save(found, self._thresholds)
         if time.monotonic() > self._learn_at:
             self._learn_at = time.monotonic() + LEARN_SECONDS
@@ -366,7 +373,7 @@ class SqlStore:
     def changes(self, after: int, limit: int = 1000) -> list[Change]:
         """Return what changed since cursor `after`, oldest first."""
         with self._database.query() as connection:
-            return derive.changes(connection, self._project_id, after, limit)
+            return derive.changes(connection, self.project_id, after, limit)
 
     def cursor(self) -> int:
         """Return the cursor of the newest change, 0 before the first."""
@@ -390,23 +397,23 @@ class SqlStore:
         """Return figures of the traces that started in [since, until): see `statistics.stats`."""
         with self._database.query() as connection:
             return statistics.stats(
-                connection, self._project_id, since_ns, until_ns, self._thresholds
+                connection, self.project_id, since_ns, until_ns, self._thresholds
             )
 
     def keep_events(self, events: Mapping[SpanKey, Sequence[SpanEvent]]) -> None:
         """Keep events that came before their spans; they are kept for a day."""
         with self._database.write() as tx:
-            waiting.keep(tx, self._dialect, self._project_id, events)
+            waiting.keep(tx, self._dialect, self.project_id, events)
 
     def kept_events(self, spans: Iterable[SpanKey]) -> dict[SpanKey, list[SpanEvent]]:
         """Return the events kept for these spans, in the order of their time."""
         with self._database.read() as connection:
-            return waiting.kept(connection, self._dialect, self._project_id, spans)
+            return waiting.kept(connection, self._dialect, self.project_id, spans)
 
     def drop_events(self, spans: Iterable[SpanKey]) -> None:
         """Forget the events kept for these spans, which have them now."""
         with self._database.write() as tx:
-            waiting.drop(tx, self._project_id, spans)
+            waiting.drop(tx, self.project_id, spans)
 
     def reject(self, rejected: Iterable[Rejected]) -> None:
         """Remember spans that were refused; only the newest few hundred are kept."""
@@ -416,7 +423,7 @@ class SqlStore:
         with self._database.write() as tx:
             number = self._dialect.take(tx, "rejected", len(refused))
             rows = [
-                (number + place, self._project_id, *astuple(one))
+                (number + place, self.project_id, *astuple(one))
                 for place, one in enumerate(refused)
             ]
             self._dialect.insert(tx, REJECTED, rows)
@@ -427,7 +434,7 @@ class SqlStore:
         """Return the newest refused spans, newest first."""
         c = REJECTED.c
         query = select(c.at, c.reason, c.service_name, c.trace_id, c.span_id, c.name)
-        query = query.where(c.project_id == self._project_id).order_by(c.rejected_no.desc())
+        query = query.where(c.project_id == self.project_id).order_by(c.rejected_no.desc())
         with self._database.query() as connection:
             return tuple(Rejected(*row) for row in connection.execute(query.limit(limit)))
 

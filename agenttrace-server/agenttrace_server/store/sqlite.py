@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy import table as lightweight_table
 
 from agenttrace_server.store.dialect import Doc
-from agenttrace_server.store.inserting import ADD, insert_many, replacing
+from agenttrace_server.store.inserting import ADD, replacing
 
 FULL_TEXT = """CREATE VIRTUAL TABLE {} USING fts5(
     content, content='', tokenize='unicode61 remove_diacritics 2'
@@ -75,13 +76,25 @@ class SqliteDialect:
 
 
 def _insert(connection: Connection, table: Table, rows: Sequence[Sequence[Any]], tail: str) -> None:
-    """Not `executemany`: that gives up the interpreter lock for every row.
+    """Insert whole rows with few statements.
 
-    Where other threads compute, each row then waits milliseconds to get it back (measured: 255
-    rows/s, not 8,500).
+    Not with `executemany`: that gives up the interpreter lock for every row. Where other threads
+    compute, each row then waits milliseconds to get it back (measured: 255 rows/s, not 8,500).
     """
+    columns = ", ".join(column.name for column in table.c)
+    row = f"({', '.join('?' * len(table.c))})"
     most = max(1, _PARAMETERS // len(table.c))
-    insert_many(connection, table, rows, tail, mark="?", most=most)
+    start = 0
+    while start < len(rows):
+        # Halving sizes, so that there are few statements, each of which the driver prepares once.
+        size = most
+        while size > len(rows) - start:
+            size //= 2
+        values = ", ".join([row] * size)
+        statement = f"INSERT INTO {table.name} ({columns}) VALUES {values} {tail}"
+        part = rows[start : start + size]
+        connection.exec_driver_sql(statement, tuple(chain.from_iterable(part)))
+        start += size
 
 
 class SqliteFullText:

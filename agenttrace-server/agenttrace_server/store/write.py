@@ -1,17 +1,18 @@
 """Write spans: once each, however often and in whatever order they come."""
 
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, delete, false, or_, select, tuple_
 
-from agenttrace.models import Scope, Span, SpanEvent
 from agenttrace_server.store import SpanKey
+from agenttrace_server.store.batch import Batch, Incoming
 from agenttrace_server.store.counting import (
     COST,
     END,
+    FRAMEWORK,
     PARENT,
     START,
     TOKENS_IN,
@@ -23,7 +24,7 @@ from agenttrace_server.store.counting import (
 )
 from agenttrace_server.store.dialect import Dialect
 from agenttrace_server.store.reach import between
-from agenttrace_server.store.rows import decode_body, encode, encode_body, encode_scope, span_row
+from agenttrace_server.store.rows import decode_body, encode
 from agenttrace_server.store.search import Search
 from agenttrace_server.tables import (
     ScopeRow,
@@ -36,43 +37,6 @@ from agenttrace_server.tables import (
 
 SPANS, BODIES = table(SpanRow), table(SpanBody)
 SCOPES, TRACE_SCOPES, FACETS = table(ScopeRow), table(TraceScope), table(TraceFacet)
-
-
-class Incoming(NamedTuple):
-    """A span ready to be written: its row without `body_id`, its body, and where it came from."""
-
-    row: tuple[Any, ...]
-    body: str
-    span: Span
-    service_name: str
-
-
-class Batch:
-    """Spans made ready outside the transaction, one for each id (see `_is_newer`)."""
-
-    def __init__(self, project_id: int, spans: Iterable[Span]) -> None:
-        self.project_id = project_id
-        self.incoming: dict[SpanKey, Incoming] = {}
-        self.scopes: dict[int, tuple[int, int, str, str]] = {}
-        self.trace_scopes: set[tuple[int, str, int]] = set()
-        known: dict[int, tuple[int, str]] = {}
-        # Spans of one request share their scope objects: each is encoded once.
-        for span in spans:
-            scope_id, service = known.get(id(span.scope)) or self._scope(span.scope, known)
-            key = (span.trace_id, span.span_id)
-            earlier = self.incoming.get(key)
-            if earlier is not None and not _is_newer(span, earlier.row[END], earlier.span.events):
-                continue
-            row = span_row(project_id, span, scope_id)
-            self.incoming[key] = Incoming(row, encode_body(span), span, service)
-            self.trace_scopes.add((project_id, span.trace_id, scope_id))
-
-    def _scope(self, scope: Scope, known: dict[int, tuple[int, str]]) -> tuple[int, str]:
-        scope_id, text = encode_scope(scope)
-        service = scope.service_name
-        known[id(scope)] = (scope_id, service)
-        self.scopes[scope_id] = (self.project_id, scope_id, service, text)
-        return scope_id, service
 
 
 def write(tx: Connection, dialect: Dialect, search: Search, batch: Batch) -> None:
@@ -89,20 +53,21 @@ def write(tx: Connection, dialect: Dialect, search: Search, batch: Batch) -> Non
     _remove(tx, search, outdated)
     touched: dict[str, TraceState] = {}
     labels: set[tuple[str, str, str]] = set()
-    for row, _, span, service in fresh:
-        trace_id = span.trace_id
+    for incoming in fresh:
+        row, service = incoming.row, incoming.service_name
+        trace_id, framework = row[1], row[FRAMEWORK]
         state = touched.get(trace_id)
         if state is None:
             state = states.get(trace_id) or TraceState(batch.project_id, trace_id)
             touched[trace_id] = state
         state.add(row, service)
-        state.note(span)
+        state.note(incoming)
         labels.add((trace_id, "service", service))
-        if span.framework:
-            labels.add((trace_id, "framework", span.framework))
+        if framework:
+            labels.add((trace_id, "framework", framework))
     _count_tokens(tx, dialect, fresh, touched, states, within)
     dialect.add(tx, SCOPES, list(batch.scopes.values()))
-    dialect.add(tx, TRACE_SCOPES, list(batch.trace_scopes))
+    dialect.add(tx, TRACE_SCOPES, list(batch.trace_scopes()))
     dialect.add(tx, FACETS, _label(touched, labels))
     body = dialect.take(tx, "body", len(fresh))
     dialect.insert(tx, SPANS, [(*item.row, body + n) for n, item in enumerate(fresh)])
@@ -116,19 +81,12 @@ def write(tx: Connection, dialect: Dialect, search: Search, batch: Batch) -> Non
     _finish(tx, dialect, list(touched.values()))
 
 
-def _is_newer(span: Span, end_ns: int, events: Sequence[SpanEvent]) -> bool:
-    """Whether a span says more than an earlier version of it: it ended later, or has more events.
-
-    Some clients send a span when it starts and again when it ends; log events join it later still.
-    """
-    return (span.end_ns, len(span.events)) > (end_ns, len(events))
-
-
 def _replaces(tx: Connection, incoming: Incoming, row: Sequence[Any]) -> bool:
-    if incoming.row[END] != row[END] or not incoming.span.events:
+    """Whether a span is a newer version of the one that is stored."""
+    if incoming.row[END] != row[END] or not incoming.events:
         return bool(incoming.row[END] > row[END])
     body = tx.execute(select(BODIES.c.body).where(BODIES.c.body_id == row[-1])).scalar_one()
-    return _is_newer(incoming.span, row[END], decode_body(body).events)
+    return incoming.events > len(decode_body(body).events)
 
 
 def _states(tx: Connection, dialect: Dialect, batch: Batch) -> dict[str, TraceState]:
