@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import networkx as nx
 
@@ -11,6 +12,8 @@ from agenttrace_server.analyse.cycles import find_cycles
 
 # Exact betweenness costs nodes × edges; beyond this many steps it is estimated from a sample.
 _BETWEENNESS_STEPS = 1_000_000
+_FEW_LINKS = 100
+"""Graphs of no more links than this are remembered once they were measured."""
 _REPLIES = frozenset({"result", "answer"})
 
 
@@ -26,34 +29,54 @@ def build_graph(
     the edges, of which there are at most agents², and is bounded.
     """
     edges = _edges(messages, spans)
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_nodes_from(_participants(agents, messages))
-    graph.add_weighted_edges_from(
+    links = tuple(
         (edge["sender"], edge["recipient"], edge["count"])
         for edge in edges
         if edge["sender"] != edge["recipient"]
     )
+    # A system's traces are mostly of few shapes, and each is measured once.
+    measure = _measured if len(links) <= _FEW_LINKS else _measured.__wrapped__
+    measured = measure(
+        tuple(_participants(agents, messages)), links, frozenset(_work_handed_on(messages))
+    )
+    return {
+        "nodes": _nodes(agents, messages, failures, measured.central),
+        "edges": edges,
+        "metrics": {**measured.metrics, "messages": len(messages)},
+    }
+
+
+class _Measured(NamedTuple):
+    central: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, Any]
+
+
+@lru_cache(maxsize=256)
+def _measured(
+    names: tuple[str, ...],
+    links: tuple[tuple[str, str, int], ...],
+    handed_on: frozenset[tuple[str, str]],
+) -> _Measured:
+    """Measure who is linked to whom how often; `handed_on` are the links that carry work."""
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(names)
+    graph.add_weighted_edges_from(links)
     central, approximate = _centrality(graph)
     cycles, truncated = delegation, more = find_cycles(_among_agents(graph.edges, graph))
-    handed_on = set(_work_handed_on(messages))
     if len(handed_on) < graph.number_of_edges():
         pairs = filter(handed_on.__contains__, graph.edges)
         delegation, more = find_cycles(_among_agents(pairs, graph))
-    return {
-        "nodes": _nodes(graph, agents, messages, failures, central),
-        "edges": edges,
-        "metrics": {
-            "nodes": graph.number_of_nodes(),
-            "edges": graph.number_of_edges(),
-            "messages": len(messages),
-            "density": round(nx.density(graph), 6),
-            "components": nx.number_weakly_connected_components(graph),
-            "cycles": cycles,
-            "delegation_cycles": delegation,
-            "truncated": truncated or more,
-            "approximate": approximate,
-        },
+    metrics = {
+        "nodes": graph.number_of_nodes(),
+        "edges": graph.number_of_edges(),
+        "density": round(nx.density(graph), 6),
+        "components": nx.number_weakly_connected_components(graph),
+        "cycles": cycles,
+        "delegation_cycles": delegation,
+        "truncated": truncated or more,
+        "approximate": approximate,
     }
+    return _Measured(central, metrics)
 
 
 def _participants(agents: Sequence[Agent], messages: Sequence[Message]) -> Iterable[str]:
@@ -107,18 +130,17 @@ def _work_handed_on(messages: Sequence[Message]) -> Iterator[tuple[str, str]]:
 
 
 def _nodes(
-    graph: "nx.DiGraph[str]",
     agents: Sequence[Agent],
     messages: Sequence[Message],
     failures: Sequence[FailureAnnotation],
-    central: Mapping[str, dict[str, Any]],
+    central: Mapping[str, Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     known = {agent.name: agent for agent in agents}
     sent = Counter(message.sender for message in messages)
     received = Counter(message.recipient for message in messages)
     failed = Counter(failure.agent for failure in failures if failure.agent)
     nodes = []
-    for name in graph:
+    for name, centrality in central.items():
         agent = known.get(name) or Agent(name, "", role=USER if name == USER else None)
         nodes.append(
             {
@@ -135,7 +157,7 @@ def _nodes(
                 "messages_in": received[name],
                 "messages_out": sent[name],
                 "duration_ms": round(max(0, agent.last_ns - agent.first_ns) / 1e6, 3),
-                "centrality": central[name],
+                "centrality": centrality,
             }
         )
     return nodes

@@ -9,10 +9,8 @@ from msgspec.structs import astuple
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Table,
     and_,
-    bindparam,
     delete,
     or_,
     select,
@@ -23,6 +21,7 @@ from agenttrace.accounting import ModelUse
 from agenttrace.models import Message
 from agenttrace_server.shown import EVERYTHING, Thresholds
 from agenttrace_server.store import Analysis, Change, Claimed, Size, findings
+from agenttrace_server.store.counting import TRACES, TraceState
 from agenttrace_server.store.dialect import Dialect
 from agenttrace_server.store.joining import Joining
 from agenttrace_server.store.rows import encode
@@ -33,11 +32,10 @@ from agenttrace_server.tables import (
     CheckpointRow,
     MessageRow,
     TraceModel,
-    TraceRow,
     table,
 )
 
-TRACES, MODELS, ANALYSES = map(table, (TraceRow, TraceModel, AnalysisRow))
+MODELS, ANALYSES = map(table, (TraceModel, AnalysisRow))
 AGENTS, MESSAGES = table(AgentRow), table(MessageRow)
 CHECKPOINTS = table(CheckpointRow)
 
@@ -114,17 +112,19 @@ def claim(
     return claimed
 
 
-def hold(tx: Connection, project_id: int, claims: Iterable[Claimed], seconds: float) -> None:
+def hold(
+    tx: Connection, dialect: Dialect, project_id: int, claims: Iterable[Claimed], seconds: float
+) -> None:
     """Keep claims that were not saved yet for so long from now."""
-    tx.execute(
-        update(TRACES)
-        .where(
-            TRACES.c.project_id == project_id,
-            TRACES.c.trace_id.in_([claimed.trace_id for claimed in claims]),
-            TRACES.c.claimed_until > 0,
-        )
-        .values(claimed_until=time.time_ns() + int(seconds * _SECOND))
+    held = and_(
+        TRACES.c.project_id == project_id,
+        TRACES.c.trace_id.in_([claimed.trace_id for claimed in claims]),
+        TRACES.c.claimed_until > 0,
     )
+    # Locked in the order in which others lock them, or two could wait in a circle.
+    tx.execute(dialect.locked(select(TRACES.c.trace_id).where(held).order_by(TRACES.c.trace_id)))
+    until = time.time_ns() + int(seconds * _SECOND)
+    tx.execute(update(TRACES).where(held).values(claimed_until=until))
 
 
 class Saving:
@@ -145,11 +145,11 @@ class Saving:
         Nothing happens where the trace was deleted, or a later version of it was saved.
         """
         offered = {claimed.trace_id: (claimed, analysis) for claimed, analysis in given}
-        states = self._states(offered)
+        seen = self._states(offered)
         found = {
             trace_id: (claimed, analysis)
             for trace_id, (claimed, analysis) in offered.items()
-            if trace_id in states and states[trace_id].analysed_version <= claimed.version
+            if trace_id in seen and seen[trace_id].analysed_version <= claimed.version
         }
         fragments = (analysis.fragment for _, analysis in found.values())
         # First, because it locks the rows of all traces that it changes in one order.
@@ -158,10 +158,11 @@ class Saving:
         found = {trace_id: both for trace_id, both in found.items() if trace_id in states}
         if not found:
             return
+        again = {trace_id for trace_id in found if states[trace_id].analysed_version}
         for into, rows_of in _DERIVED:
             rows = [row for one in found.values() for row in rows_of(self._project_id, *one)]
-            self._replace(into, found, rows)
-        self._save_messages({trace_id: one.messages for trace_id, (_, one) in found.items()})
+            self._replace(into, again, rows)
+        self._save_messages({key: one.messages for key, (_, one) in found.items()}, again)
         failures = {trace_id: one.failures for trace_id, (_, one) in found.items()}
         findings.save(self._tx, self._dialect, self._project_id, failures)
         # Where spans came meanwhile, another analysis is due.
@@ -175,22 +176,18 @@ class Saving:
             for trace_id, all_used in whole.items()
             for used in all_used
         ]
-        self._replace(MODELS, whole, models)
+        self._replace(MODELS, again & whole.keys(), models)
         self._finish(found, states, whole, thresholds)
 
-    def _states(self, trace_ids: Collection[str], *, locked: bool = False) -> dict[str, Row[Any]]:
-        c = TRACES.c
-        query = select(
-            c.trace_id, c.version, c.analysed_version, c.tokens_in, c.tokens_out, c.cost_usd
-        ).where(*self._are(TRACES, trace_ids))
-        query = query.order_by(c.trace_id)
+    def _states(self, trace_ids: Collection[str], *, locked: bool = False) -> dict[str, TraceState]:
+        query = select(TRACES).where(*self._are(TRACES, trace_ids)).order_by(TRACES.c.trace_id)
         rows = self._tx.execute(self._dialect.locked(query) if locked else query)
-        return {row.trace_id: row for row in rows}
+        return {row.trace_id: TraceState(*row) for row in rows}
 
     def _finish(
         self,
         found: Mapping[str, tuple[Claimed, Analysis]],
-        states: Mapping[str, Row[Any]],
+        states: Mapping[str, TraceState],
         whole: Mapping[str, Sequence[ModelUse]],
         thresholds: Thresholds,
     ) -> None:
@@ -198,39 +195,23 @@ class Saving:
         shown = findings.counts(self._tx, self._project_id, found, thresholds)
         now = time.time_ns()
         cursor = self._dialect.take(self._tx, "cursor", len(found))
-        rows = []
         for number, (trace_id, (claimed, analysis)) in enumerate(found.items()):
             state = states[trace_id]
-            used = (state.tokens_in, state.tokens_out, state.cost_usd)
             if trace_id in whole:
-                used = _added_up(whole[trace_id])
-            rows.append(
-                {
-                    "of_project": self._project_id,
-                    "of_trace": trace_id,
-                    "agents": encode(list(dict.fromkeys(one.name for one in analysis.agents))),
-                    "message_count": len({one.message_id for one in analysis.messages}),
-                    "failure_count": shown.get(trace_id, 0),
-                    "analysed_version": min(claimed.version, state.version),
-                    "claimed_until": 0,
-                    "dirty_since": now,
-                    "cursor": cursor + number,
-                    **dict(zip(("tokens_in", "tokens_out", "cost_usd"), used, strict=True)),
-                }
-            )
-        this = (
-            TRACES.c.project_id == bindparam("of_project"),
-            TRACES.c.trace_id == bindparam("of_trace"),
-        )
-        self._tx.execute(update(TRACES).where(*this), rows)
+                state.tokens_in, state.tokens_out, state.cost_usd = _added_up(whole[trace_id])
+            state.agents = encode(list(dict.fromkeys(one.name for one in analysis.agents)))
+            state.message_count = len({one.message_id for one in analysis.messages})
+            state.failure_count = shown.get(trace_id, 0)
+            state.analysed_version = min(claimed.version, state.version)
+            state.claimed_until = 0
+            state.dirty_since = now
+            state.cursor = cursor + number
+        self._dialect.put(self._tx, TRACES, [states[trace_id].row() for trace_id in found])
 
-    def _replace(
-        self, into: Table, trace_ids: Collection[str], rows: Iterable[Sequence[Any]]
-    ) -> None:
-        """Make these the traces' only rows of a table."""
-        if not trace_ids:
-            return
-        self._tx.execute(delete(into).where(*self._are(into, trace_ids)))
+    def _replace(self, into: Table, again: Collection[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Write rows of a table, in place of those that traces analysed `again` have there."""
+        if again:
+            self._tx.execute(delete(into).where(*self._are(into, again)))
         places = [list(into.c).index(column) for column in into.primary_key]
         unique: dict[tuple[Any, ...], Sequence[Any]] = {}
         for row in rows:
@@ -239,10 +220,13 @@ class Saving:
             unique.setdefault(key, row)
         self._dialect.insert(self._tx, into, list(unique.values()))
 
-    def _save_messages(self, messages: Mapping[str, Iterable[Message]]) -> None:
+    def _save_messages(
+        self, messages: Mapping[str, Iterable[Message]], again: Collection[str]
+    ) -> None:
         """Write only what differs: another analysis mostly finds the same, and indexing is dear."""
-        query = select(MESSAGES).where(*self._are(MESSAGES, messages))
-        stored = {(row.trace_id, row.message_id): row for row in self._tx.execute(query)}
+        query = select(MESSAGES).where(*self._are(MESSAGES, again))
+        rows = self._tx.execute(query) if again else ()
+        stored = {(row.trace_id, row.message_id): row for row in rows}
         found = {
             (trace_id, message.message_id): _message_row(self._project_id, trace_id, message)
             for trace_id, of_trace in messages.items()

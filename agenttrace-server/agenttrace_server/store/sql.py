@@ -346,7 +346,7 @@ class SqlStore:
     def hold(self, claims: Iterable[Claimed], seconds: float) -> None:
         """Keep claims for so long from now. One that was saved is not brought back."""
         with self._database.write() as tx:
-            derive.hold(tx, self.project_id, claims, seconds)
+            derive.hold(tx, self._dialect, self.project_id, claims, seconds)
 
     def save(self, claimed: Claimed, analysis: Analysis) -> None:
         """Store what was derived. Reviews that people made are kept."""
