@@ -11,9 +11,11 @@ import pytest
 from agenttrace.models import Scope, Trace
 from agenttrace.plugins import Plugins, load_plugins
 from agenttrace.testing import Node, build
+from agenttrace_server.analyse.pipeline import find_failures
 from agenttrace_server.mast.classify import RULES, modes
 from agenttrace_server.mast.faults import FAULTS
 from agenttrace_server.mast.modes import MODES
+from support import captures
 from support.mast_near_misses import NEAR_MISSES
 from support.mast_shown import SHOWN
 
@@ -66,6 +68,12 @@ def test_a_near_miss_of_a_mode_is_not_shown_with_it(framework: str, mode: str, n
 def test_every_mode_has_six_runs_that_show_it_and_six_near_misses() -> None:
     assert set(SHOWN) == set(NEAR_MISSES) == set(MODES)
     assert all(len(nodes) >= 6 for table in (SHOWN, NEAR_MISSES) for nodes in table.values())
+
+
+@pytest.mark.parametrize("name", captures.TRACES)
+def test_a_recorded_run_that_worked_is_shown_nothing(name: str) -> None:
+    for trace in captures.traces(name, plugins()):
+        assert [failure.mode for failure in find_failures(trace, plugins())] == []
 
 
 @pytest.mark.parametrize("rule", [*RULES, *FAULTS], ids=lambda rule: rule.__name__)

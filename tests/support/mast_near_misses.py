@@ -59,6 +59,7 @@ NEAR_MISSES: dict[str, list[Node]] = {
         called("pending", "pending", name="get_status"),
         called("Mar, Sol", "Mar, Sol, Rio"),
         told(*START[:3], ("supervisor", "analyst", FIND), ("analyst", "supervisor", FOUND)),
+        told(*START[:3], *START[:3]),
     ],
     "1.4": [
         chat(PLAN, PRICES, "Which of them is it?", text)

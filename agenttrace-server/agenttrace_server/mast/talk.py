@@ -179,13 +179,20 @@ class Talk:
 
     @cached_property
     def repeats(self) -> list[tuple[Said, Said]]:
-        """Each message by an agent that says the same to the same as one of its last did."""
+        """Each message by an agent that says the same to the same as one of its last did.
+
+        What agents say to each other after the user has spoken, the user may have asked for.
+        """
         found = []
-        recent: dict[tuple[str, str], list[Said]] = {}
+        asked = 0
+        recent: dict[tuple[str, str, int], list[Said]] = {}
         for said in self.said:
             if said.sender == USER:
+                asked += 1
                 continue
-            before = recent.setdefault((said.sender, said.message.recipient), [])
+            recipient = said.message.recipient
+            since = 0 if recipient == USER else asked
+            before = recent.setdefault((said.sender, recipient, since), [])
             same = next((b for b in reversed(before) if alike(b, said)), None)
             if same is not None:
                 found.append((same, said))
