@@ -29,6 +29,7 @@ from agenttrace_server.listening import identify, listen, may_listen_for_grpc, r
 from agenttrace_server.live import Live
 from agenttrace_server.metrics import Metrics
 from agenttrace_server.pages import Pages
+from agenttrace_server.reading import prepare
 from agenttrace_server.reading.process import Readers
 from agenttrace_server.receive import over_http
 from agenttrace_server.receive.export import Exports
@@ -149,6 +150,7 @@ async def _running(
     judge = Judge(asked, opened) if (asked := terms(settings)) else None
     plugins: Plugins = await anyio.to_thread.run_sync(classifiers.load, rules, judge)
     await anyio.to_thread.run_sync(opened.show_from, settings.thresholds)
+    await anyio.to_thread.run_sync(prepare)
     opened.replays.lease_seconds = settings.replay_lease_seconds
     readers = Readers(plugins, opened.project_id)
     ingest = Ingest(opened, plugins)

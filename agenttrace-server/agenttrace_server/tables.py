@@ -47,10 +47,11 @@ class Project(Row, table=True):
 
 
 class Counter(Row, table=True):
-    """A number that only grows: the last one given to a `body`, `message`, `rejected` or `cursor`.
+    """A number that only grows: the last one given to a `body`, `document`, `cursor` and so on.
 
-    `searchable` is the last body that the full-text index covers. `thresholds` does not grow: it
-    stands for the confidence that the traces' counts of failures were made with.
+    `searchable` is the last body that the full-text index covers, `searchable_messages` the last
+    message. `thresholds` does not grow: it stands for the confidence that the traces' counts of
+    failures were made with.
     """
 
     __tablename__ = "counters"
@@ -205,6 +206,22 @@ class SpanBody(Row, table=True):
     trace_id: str = _text()
     span_id: str = _text()
     body: str = _text()
+
+
+class DocumentRow(Row, table=True):
+    """One document of the full-text index: texts of one trace under the numbers `first` to `last`.
+
+    `source` is `span`, whose numbers are those of the bodies, or `message`.
+    """
+
+    __tablename__ = "documents"
+    __table_args__ = (Index("ix_documents_trace_id", "trace_id"),)
+    doc: int = _big(primary_key=True, autoincrement=False)
+    project_id: int
+    trace_id: str = _text()
+    source: str = _text()
+    first: int = _big()
+    last: int = _big()
 
 
 class WaitingEvent(Row, table=True):

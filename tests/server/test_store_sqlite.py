@@ -161,8 +161,7 @@ def test_without_full_text_a_search_reads_everything(file: Path) -> None:
     with opened(f"sqlite:///{file}"):
         pass
     with closing(sqlite3.connect(file)) as connection:
-        connection.execute("DROP TABLE span_search")
-        connection.execute("DROP TABLE message_search")
+        connection.execute("DROP TABLE word_search")
 
     with opened(f"sqlite:///{file}") as store:
         store.write([span(1, name="Weather lookup", input="100% sure")])

@@ -8,7 +8,7 @@ from agenttrace.models import RawSpan
 from agenttrace.normalize import normalize
 from agenttrace.plugins import Plugins
 from agenttrace_server.decode import decode
-from agenttrace_server.prices import priced
+from agenttrace_server.prices import price_of, priced
 from agenttrace_server.rejected import Rejected
 from agenttrace_server.store.batch import Batch, ready
 
@@ -19,6 +19,11 @@ class Read(msgspec.Struct):
     batch: Batch
     count: int
     rejected: list[Rejected]
+
+
+def prepare() -> None:
+    """Load what reading needs, so that nobody's request waits for it."""
+    price_of("gpt-4o")  # the first price asked for loads them all
 
 
 def read(body: bytes, form: str, plugins: Plugins, project_id: int) -> Read:

@@ -24,7 +24,7 @@ from agenttrace.plugins import Plugins, load_plugins
 from agenttrace_server import children, logs
 from agenttrace_server.decode import JSON, PROTOBUF
 from agenttrace_server.garbage import collect_less
-from agenttrace_server.reading import Read, read
+from agenttrace_server.reading import Read, prepare, read
 from agenttrace_server.rejected import Rejected
 from agenttrace_server.store.batch import Batch, Incoming, ScopeText
 from agenttrace_server.store.rows import scrubbed
@@ -178,6 +178,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a plugin prints must not get among the answers
     plugins = load_plugins()
+    prepare()
     collect_less()
     answers.write(_UP)
     answers.flush()

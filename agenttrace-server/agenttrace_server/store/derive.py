@@ -237,7 +237,9 @@ class Saving:
             for key, row in stored.items()
             if found.get(key) is None or found[key] != tuple(row[1:])
         ]
-        self._search.forget_messages(self._tx, [(row.message_no, row.content) for row in gone])
+        self._search.forget_messages(
+            self._tx, {row.trace_id for row in gone}, {row.message_no for row in gone}
+        )
         for start in range(0, len(gone), 500):
             numbers = [row.message_no for row in gone[start : start + 500]]
             self._tx.execute(delete(MESSAGES).where(MESSAGES.c.message_no.in_(numbers)))
@@ -247,7 +249,6 @@ class Saving:
             first = self._dialect.take(self._tx, "message", len(new))
             numbered = [(first + n, *row) for n, row in enumerate(new)]
             self._dialect.insert(self._tx, MESSAGES, numbered)
-            self._search.add_messages(self._tx, [(row[0], row[8]) for row in numbered])
 
     def _are(self, rows: Table, trace_ids: Collection[str]) -> tuple[ColumnElement[bool], ...]:
         return rows.c.project_id == self._project_id, rows.c.trace_id.in_(sorted(trace_ids))

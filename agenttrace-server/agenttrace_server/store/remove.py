@@ -29,7 +29,7 @@ from agenttrace_server.tables import (
 )
 
 SPANS, BODIES, SCOPES, TRACE_SCOPES = map(table, (SpanRow, SpanBody, ScopeRow, TraceScope))
-MESSAGES, REPLAYS, EXPERIMENTS = map(table, (MessageRow, ReplayRow, ExperimentRow))
+REPLAYS, EXPERIMENTS = table(ReplayRow), table(ExperimentRow)
 
 _OF_TRACE: tuple[type[Row], ...] = (
     TraceFacet,
@@ -53,12 +53,9 @@ def remove(
     tx: Connection, search: Search, project_id: int, trace_id: str, *, spans: bool = True
 ) -> bool:
     """Delete all of a trace, or without `spans` all else; return whether there was one."""
-    of_messages = (MESSAGES.c.project_id == project_id, MESSAGES.c.trace_id == trace_id)
-    messages = tx.execute(select(MESSAGES.c.message_no, MESSAGES.c.content).where(*of_messages))
-    search.forget_messages(tx, [(number, content) for number, content in messages])
+    search.forget_trace(tx, project_id, trace_id)
     of_trace = of_traces(tx, project_id, [trace_id])
     bodies = BODIES.c.body_id.in_(select(SPANS.c.body_id).where(of_trace))
-    search.forget_spans(tx, bodies)
     tx.execute(delete(BODIES).where(bodies))
     of_scopes = (TRACE_SCOPES.c.project_id == project_id, TRACE_SCOPES.c.trace_id == trace_id)
     scopes = tx.execute(select(TRACE_SCOPES.c.scope_id).where(*of_scopes)).scalars().all()

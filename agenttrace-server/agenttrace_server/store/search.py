@@ -1,12 +1,15 @@
 """Find traces by the words in their spans and messages.
 
-Indexing words costs more than writing the span they are in, so spans are indexed a moment later, in
-the order they came, by whoever asks for traces to analyse. What is not indexed yet when somebody
+Indexing words costs more than writing what they are in, so texts are indexed a moment later, in the
+order they came, by whoever asks for traces to analyse. What is not indexed yet when somebody
 searches is indexed aside for that one question, so an answer never misses what is stored.
+
+Texts of one trace that are indexed at once make one document: a word that everybody uses is then
+found once in a trace, not once in each of its spans.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -15,52 +18,37 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    delete,
     false,
     or_,
     select,
-    tuple_,
     update,
 )
 
-from agenttrace import semconv
-from agenttrace_server.store.dialect import Dialect, Doc, FullText
-from agenttrace_server.store.reach import between
-from agenttrace_server.store.rows import Body, decode_body
-from agenttrace_server.tables import (
-    Counter,
-    FragmentRow,
-    MessageRow,
-    SpanBody,
-    SpanRow,
-    TraceRow,
-    table,
+from agenttrace_server.store.dialect import Dialect, FullText
+from agenttrace_server.store.texts import (
+    BODIES,
+    MESSAGES,
+    OF_MESSAGES,
+    OF_SPANS,
+    SOURCES,
+    SPANS,
+    Source,
+    Text,
+    grouped,
+    joined,
+    read,
+    spaced,
 )
+from agenttrace_server.tables import Counter, DocumentRow, FragmentRow, TraceRow, table
 
-TRACES, SPANS, BODIES = table(TraceRow), table(SpanRow), table(SpanBody)
-MESSAGES, COUNTERS, FRAGMENTS = table(MessageRow), table(Counter), table(FragmentRow)
+TRACES, COUNTERS = table(TraceRow), table(Counter)
+FRAGMENTS, DOCUMENTS = table(FragmentRow), table(DocumentRow)
 
-# Written without spaces between words: each character is made a word of its own.
-_UNSPACED = re.compile(r"([\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af])")
 _TERM = re.compile(r'"([^"]*)"|(\S+)')
 MOST_PENDING = 5000
-"""So many documents a search looks through that are not indexed yet; see `SqlStore.traces`."""
+"""So many texts a search looks through that are not indexed yet; see `SqlStore.traces`."""
 _HEX = re.compile(r"[0-9a-f]{8,32}")
-
-
-def spaced(text: str) -> str:
-    """Return the text as it is indexed: no NUL, and unspaced scripts a character at a time."""
-    text = text.replace("\0", " ")
-    return text if text.isascii() else _UNSPACED.sub(r" \1 ", text)
-
-
-def span_text(name: str, agent: str | None, body: Body) -> str:
-    """Return the words a span is found by."""
-    parts = [name, agent or "", body.tool or "", body.error or body.status_message]
-    parts += [body.text("input") or "", body.text("output") or ""]
-    for event in body.events:
-        if event.name == semconv.MESSAGE_EVENT:
-            parts.append(str(event.attributes.get(semconv.MESSAGE_CONTENT) or ""))
-    return spaced("\n".join(dict.fromkeys(part for part in parts if part)))
 
 
 def terms(q: str) -> list[str]:
@@ -78,80 +66,117 @@ def terms(q: str) -> list[str]:
 
 
 class Search:
-    """The full-text indexes over spans and messages; without FTS5 a search reads everything."""
+    """The full-text index over spans and messages; without FTS5 a search reads everything."""
 
-    def __init__(self, dialect: Dialect, spans: FullText | None, messages: FullText | None) -> None:
+    def __init__(self, dialect: Dialect, index: FullText | None) -> None:
         self._dialect = dialect
-        self._spans = spans
-        self._messages = messages
+        self._index = index
 
     def pending(
         self, connection: Connection, limit: int, most_bytes: int | None = None
-    ) -> tuple[int, list[tuple[Doc, str]]]:
-        """Return how far the index reaches, and the next documents with their trace ids.
+    ) -> list[tuple[Source, int, list[Text]]]:
+        """Return of each source how far the index reaches, and the texts that are next.
 
         With `most_bytes`, no more of them than it takes to have read so much.
         """
-        reached = connection.execute(
-            select(COUNTERS.c.value).where(COUNTERS.c.name == "searchable")
-        ).scalar_one()
-        query = select(BODIES).where(BODIES.c.body_id > reached).order_by(BODIES.c.body_id)
-        bodies: list[Row[Any]] = []
-        size = 0
-        with connection.execute(query.limit(limit)) as rows:
-            for row in rows:
-                bodies.append(row)
-                size += len(row.body)
-                if most_bytes is not None and size >= most_bytes:
-                    break
-        spans = _spans_of(connection, self._dialect, bodies)
-        return reached, [
-            (_doc(row, *spans.get(row.body_id, ("", None))), row.trace_id) for row in bodies
-        ]
+        found = []
+        for source in SOURCES:
+            reached = _value(connection, source.reached)
+            behind = source.number > reached
+            texts = read(
+                connection, self._dialect, source, behind, limit=limit, most_bytes=most_bytes
+            )
+            found.append((source, reached, texts))
+        return found
 
     def backlog(self, connection: Connection) -> int:
-        """Return about how many spans are not indexed yet."""
-        if self._spans is None:
+        """Return about how many texts are not indexed yet."""
+        if self._index is None:
             return 0
         numbers = dict(connection.execute(select(COUNTERS.c.name, COUNTERS.c.value)).all())
-        return int(numbers["body"] - numbers["searchable"])
+        return sum(int(numbers[one.given] - numbers[one.reached]) for one in SOURCES)
 
-    def index(self, tx: Connection, reached: int, docs: Sequence[Doc]) -> bool:
-        """Index what `pending` returned; return False if that is no longer what is next."""
-        if not docs or self._spans is None:
-            return False
-        last = docs[-1][0]
+    def index(self, tx: Connection, source: Source, reached: int, texts: Sequence[Text]) -> None:
+        """Index what `pending` returned, unless that is no longer what is next."""
+        if not texts or self._index is None:
+            return
+        last = texts[-1].number
         moved = tx.execute(
             update(COUNTERS)
-            .where(COUNTERS.c.name == "searchable", COUNTERS.c.value == reached)
+            .where(COUNTERS.c.name == source.reached, COUNTERS.c.value == reached)
             .values(value=last)
         ).rowcount
-        there = select(BODIES.c.body_id).where(BODIES.c.body_id.between(reached + 1, last))
+        if not moved:
+            return
+        there = select(source.number).where(source.number.between(reached + 1, last))
         present = set(tx.execute(there).scalars())
-        self._spans.add(tx, [doc for doc in docs if doc[0] in present] if moved else [])
-        return bool(moved)
+        groups = list(grouped(text for text in texts if text.number in present))
+        first = self._dialect.take(tx, "document", len(groups))
+        rows = [
+            (
+                first + place,
+                group[0].project_id,
+                group[0].trace_id,
+                source.name,
+                group[0].number,
+                group[-1].number,
+            )
+            for place, group in enumerate(groups)
+        ]
+        self._dialect.insert(tx, DOCUMENTS, rows)
+        docs = [(first + place, joined(group)) for place, group in enumerate(groups)]
+        self._index.add(tx, docs)
 
-    def forget_spans(self, tx: Connection, where: ColumnElement[bool]) -> None:
-        """Take spans out of the index; call it before their rows are deleted."""
-        if self._spans is not None:
-            reached = select(COUNTERS.c.value).where(COUNTERS.c.name == "searchable")
-            indexed = BODIES.c.body_id <= reached.scalar_subquery()
-            if self._spans.needs_text:
-                rows = tx.execute(_SPAN_TEXTS.where(where, indexed))
-                self._spans.remove(tx, [_doc(row, row.name, row.agent) for row in rows])
+    def forget_trace(self, tx: Connection, project_id: int, trace_id: str) -> None:
+        """Take a trace out of the index; call it before its rows are deleted."""
+        if self._index is None:
+            return
+        self._wait(tx)
+        of_trace = (DOCUMENTS.c.project_id == project_id, DOCUMENTS.c.trace_id == trace_id)
+        docs = tx.execute(select(DOCUMENTS).where(*of_trace)).all()
+        texts = (self._texts(tx, doc) if self._index.needs_text else () for doc in docs)
+        self._index.remove(tx, [(doc.doc, joined(t)) for doc, t in zip(docs, texts, strict=True)])
+        tx.execute(delete(DOCUMENTS).where(*of_trace))
+
+    def forget_spans(self, tx: Connection, trace_ids: Collection[str], gone: set[int]) -> None:
+        """Take some bodies out of the index; call it before their rows are deleted."""
+        self._forget(tx, OF_SPANS, trace_ids, gone)
+
+    def forget_messages(self, tx: Connection, trace_ids: Collection[str], gone: set[int]) -> None:
+        """Take some messages out of the index; call it before their rows are deleted."""
+        self._forget(tx, OF_MESSAGES, trace_ids, gone)
+
+    def _forget(
+        self, tx: Connection, source: Source, trace_ids: Collection[str], gone: set[int]
+    ) -> None:
+        if self._index is None or not gone:
+            return
+        self._wait(tx)
+        c = DOCUMENTS.c
+        near = and_(c.source == source.name, c.first <= max(gone), c.last >= min(gone))
+        for doc in tx.execute(select(DOCUMENTS).where(c.trace_id.in_(trace_ids), near)).all():
+            texts = self._texts(tx, doc)
+            kept = [text for text in texts if text.number not in gone]
+            if len(kept) == len(texts):
+                continue
+            self._index.remove(tx, [(doc.doc, joined(texts))])
+            if kept:
+                self._index.add(tx, [(doc.doc, joined(kept))])
             else:
-                numbers = tx.execute(select(BODIES.c.body_id).where(where, indexed)).scalars()
-                self._spans.remove(tx, [(number, "") for number in numbers])
+                tx.execute(delete(DOCUMENTS).where(c.doc == doc.doc))
 
-    def add_messages(self, tx: Connection, messages: Iterable[tuple[int, str]]) -> None:
-        """Index messages by their number and content."""
-        if self._messages is not None:
-            self._messages.add(tx, [(number, spaced(content)) for number, content in messages])
+    def _wait(self, tx: Connection) -> None:
+        """Wait for whoever is indexing: what they index must not be forgotten before."""
+        counters = [source.reached for source in SOURCES]
+        query = select(COUNTERS.c.value).where(COUNTERS.c.name.in_(counters))
+        tx.execute(self._dialect.locked(query.order_by(COUNTERS.c.name)))
 
-    def forget_messages(self, tx: Connection, messages: Iterable[tuple[int, str]]) -> None:
-        """Take messages out of the index."""
-        if self._messages is not None:
-            self._messages.remove(tx, [(number, spaced(content)) for number, content in messages])
+    def _texts(self, tx: Connection, doc: Row[Any]) -> list[Text]:
+        source = next(one for one in SOURCES if one.name == doc.source)
+        of_trace = source.trace_id == doc.trace_id
+        within = source.number.between(doc.first, doc.last)
+        texts = read(tx, self._dialect, source, of_trace, within)
+        return [text for text in texts if text.project_id == doc.project_id]
 
     def condition(self, connection: Connection, q: str) -> ColumnElement[bool]:
         """Return the condition on `traces` that every term of `q` is found in the trace."""
@@ -161,23 +186,23 @@ class Search:
         return or_(*(and_(*each) if each else false() for each in found))
 
     def _found(self, connection: Connection, wanted: list[str]) -> list[ColumnElement[bool]]:
-        if self._spans is None or self._messages is None:
+        if self._index is None:
             return [_like(term.strip('" *')) for term in wanted]
-        _, waiting = self.pending(connection, MOST_PENDING)
-        trace_ids = {doc[0]: trace_id for doc, trace_id in waiting}
-        aside = self._spans.look(connection, [doc for doc, _ in waiting], wanted)
+        pending = self.pending(connection, MOST_PENDING)
+        waiting = [text for _, _, texts in pending for text in texts]
+        numbered = [(number, text.text) for number, text in enumerate(waiting)]
+        aside = self._index.look(connection, numbered, wanted)
         any_joined = connection.execute(_ANY_JOINED).first() is not None
         conditions = []
         for term in wanted:
-            spans = select(BODIES.c.trace_id).where(BODIES.c.body_id.in_(self._spans.matches(term)))
-            messages = select(MESSAGES.c.trace_id).where(
-                MESSAGES.c.message_no.in_(self._messages.matches(term))
+            indexed = select(DOCUMENTS.c.trace_id).where(
+                DOCUMENTS.c.doc.in_(self._index.matches(term))
             )
-            places = [TRACES.c.trace_id.in_(spans), TRACES.c.trace_id.in_(messages)]
+            places = [TRACES.c.trace_id.in_(indexed)]
             if any_joined:
-                places.append(TRACES.c.trace_id.in_(_wholes_of(spans)))
+                places.append(TRACES.c.trace_id.in_(_wholes_of(indexed)))
             if aside[term]:
-                unindexed = {trace_ids[doc] for doc in aside[term]}
+                unindexed = {waiting[number].trace_id for number in aside[term]}
                 places.append(TRACES.c.trace_id.in_(unindexed))
                 if any_joined:
                     places.append(TRACES.c.trace_id.in_(_wholes_of(unindexed)))
@@ -194,42 +219,9 @@ def _wholes_of(trace_ids: Any) -> Select[Any]:
     return select(c.part_of).where(c.trace_id.in_(trace_ids), c.part_of != "")
 
 
-_SPAN_TEXTS = select(
-    BODIES.c.body_id, BODIES.c.trace_id, SPANS.c.name, SPANS.c.agent, BODIES.c.body
-).join(
-    SPANS,
-    and_(
-        SPANS.c.project_id == BODIES.c.project_id,
-        SPANS.c.trace_id == BODIES.c.trace_id,
-        SPANS.c.span_id == BODIES.c.span_id,
-    ),
-)
-
-
-def _spans_of(
-    connection: Connection, dialect: Dialect, bodies: Sequence[Row[Any]]
-) -> dict[int, tuple[str, str | None]]:
-    """Return the names and agents of the spans that these bodies belong to, by body.
-
-    Not a join: with old statistics PostgreSQL goes through every span that there is for it.
-    """
-    if not bodies:
-        return {}
-    listed, item = dialect.each([row.trace_id, row.span_id] for row in bodies)
-    wanted = tuple_(SPANS.c.trace_id, SPANS.c.span_id).in_(
-        select(item(0), item(1)).select_from(listed)
-    )
-    times = [row.start_time for row in bodies]
-    query = select(SPANS.c.body_id, SPANS.c.name, SPANS.c.agent).where(
-        SPANS.c.project_id.in_({row.project_id for row in bodies}),
-        wanted,
-        between(connection, min(times), max(times)),
-    )
-    return {body_id: (name, agent) for body_id, name, agent in connection.execute(query)}
-
-
-def _doc(row: Any, name: str, agent: str | None) -> Doc:
-    return row.body_id, span_text(name, agent, decode_body(row.body))
+def _value(connection: Connection, counter: str) -> int:
+    query = select(COUNTERS.c.value).where(COUNTERS.c.name == counter)
+    return int(connection.execute(query).scalar_one())
 
 
 def _like(word: str) -> ColumnElement[bool]:

@@ -68,7 +68,7 @@ KEPT_REJECTIONS = 500
 POLL_SECONDS = 0.3
 """How often a database is asked for changes that does not tell of them."""
 INDEX_AT_ONCE = 1024
-"""Documents indexed in one transaction: about 10 ms, so that writers hardly wait."""
+"""Texts of spans, and as many of messages, indexed in one transaction: writers hardly wait."""
 INDEX_BYTES = 16 * 1024 * 1024
 """Span bodies read for one such transaction, where they are large."""
 INDEX_SECONDS = 0.5
@@ -115,12 +115,8 @@ class SqlStore:
         else:
             self._dialect, index = PostgresDialect(), PostgresFullText
         with database.read() as connection:
-            full_text = inspect(connection).has_table("span_search")
-        self._search = (
-            Search(self._dialect, index("span_search"), index("message_search"))
-            if full_text
-            else Search(self._dialect, None, None)
-        )
+            full_text = inspect(connection).has_table("word_search")
+        self._search = Search(self._dialect, index("word_search") if full_text else None)
         self.replays = SqlReplays(database, self._dialect, project_id)
         self.joins = SqlJoins(database, self._dialect, self._search, project_id)
 
@@ -455,13 +451,15 @@ class SqlStore:
         self._database.close()
 
     def _index_some(self) -> int:
-        """Index the words of the spans that are next; return how many there were."""
+        """Index the texts that are next; return how many there were."""
         with self._database.read() as connection:
-            reached, pending = self._search.pending(connection, INDEX_AT_ONCE, INDEX_BYTES)
-        if pending:
+            pending = self._search.pending(connection, INDEX_AT_ONCE, INDEX_BYTES)
+        count = sum(len(texts) for _, _, texts in pending)
+        if count:
             with self._database.write() as tx:
-                self._search.index(tx, reached, [doc for doc, _ in pending])
-        return len(pending)
+                for source, reached, texts in pending:
+                    self._search.index(tx, source, reached, texts)
+        return count
 
     def _index_backlog(self) -> None:
         """Index until a search can look through the rest aside."""

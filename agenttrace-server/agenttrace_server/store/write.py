@@ -136,7 +136,7 @@ def _remove(tx: Connection, search: Search, outdated: Sequence[Sequence[Any]]) -
     """Delete versions of spans that newer ones replace."""
     if not outdated:
         return
-    search.forget_spans(tx, BODIES.c.body_id.in_([row[-1] for row in outdated]))
+    search.forget_spans(tx, {row[1] for row in outdated}, {row[-1] for row in outdated})
     for row in outdated:
         tx.execute(delete(BODIES).where(BODIES.c.body_id == row[-1]))
         tx.execute(
