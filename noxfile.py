@@ -143,6 +143,9 @@ def _sync(session: nox.Session, *what: str) -> None:
         "--locked",
         "--no-default-groups",
         "--all-packages",
+        # Each server that a test or a benchmark starts would compile everything anew where the
+        # environment says PYTHONDONTWRITEBYTECODE, as images of Python do.
+        "--compile-bytecode",
         *what,
         f"--python={session.virtualenv.location}",
         env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},

@@ -172,10 +172,13 @@ class Server:
         return self._process.pid
 
     def memory(self) -> float:
-        """Megabytes that it keeps."""
-        status = Path(f"/proc/{self._process.pid}/status")
-        found = re.search(r"VmRSS:\s+(\d+)", status.read_text()) if status.exists() else None
-        return int(found[1]) / 1024 if found else 0.0
+        """Megabytes that it and the processes it started keep; what they share counts once."""
+        kept = 0
+        for pid in _family(self._process.pid):
+            shares = Path(f"/proc/{pid}/smaps_rollup")
+            found = re.search(r"Pss:\s+(\d+)", shares.read_text()) if shares.exists() else None
+            kept += int(found[1]) if found else 0
+        return kept / 1024
 
     def cpu_seconds(self) -> float:
         """Processor time that it took so far."""
@@ -184,6 +187,14 @@ class Server:
             return 0.0
         fields = stat.read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _family(pid: int) -> Iterator[int]:
+    """The process and all it started that still run."""
+    yield pid
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            yield from _family(int(child))
 
 
 @contextmanager
