@@ -9,7 +9,7 @@ found once in a trace, not once in each of its spans.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -22,6 +22,7 @@ from sqlalchemy import (
     false,
     or_,
     select,
+    union_all,
     update,
 )
 
@@ -180,12 +181,15 @@ class Search:
 
     def condition(self, connection: Connection, q: str) -> ColumnElement[bool]:
         """Return the condition on `traces` that every term of `q` is found in the trace."""
-        found = [self._found(connection, terms(q))]
-        if _HEX.fullmatch(q.strip().lower()):
-            found.append([TRACES.c.trace_id.startswith(q.strip().lower())])
-        return or_(*(and_(*each) if each else false() for each in found))
+        found = and_(*self._found(connection, terms(q)))
+        if not _HEX.fullmatch(q.strip().lower()):
+            return found
+        named = TRACES.c.trace_id.startswith(q.strip().lower())
+        return _in_any(select(TRACES.c.trace_id).where(one) for one in (found, named))
 
     def _found(self, connection: Connection, wanted: list[str]) -> list[ColumnElement[bool]]:
+        if not wanted:
+            return [false()]
         if self._index is None:
             return [_like(term.strip('" *')) for term in wanted]
         pending = self.pending(connection, MOST_PENDING)
@@ -195,19 +199,23 @@ class Search:
         any_joined = connection.execute(_ANY_JOINED).first() is not None
         conditions = []
         for term in wanted:
-            indexed = select(DOCUMENTS.c.trace_id).where(
-                DOCUMENTS.c.doc.in_(self._index.matches(term))
-            )
-            places = [TRACES.c.trace_id.in_(indexed)]
-            if any_joined:
-                places.append(TRACES.c.trace_id.in_(_wholes_of(indexed)))
+            c = DOCUMENTS.c
+            places = [select(c.trace_id).where(c.doc.in_(self._index.matches(term)))]
             if aside[term]:
                 unindexed = {waiting[number].trace_id for number in aside[term]}
-                places.append(TRACES.c.trace_id.in_(unindexed))
-                if any_joined:
-                    places.append(TRACES.c.trace_id.in_(_wholes_of(unindexed)))
-            conditions.append(or_(*places))
+                places.append(select(TRACES.c.trace_id).where(TRACES.c.trace_id.in_(unindexed)))
+            if any_joined:
+                places += [_wholes_of(place) for place in places]
+            conditions.append(_in_any(places))
         return conditions
+
+
+def _in_any(queries: Iterable[Select[Any]]) -> ColumnElement[bool]:
+    """The condition that a trace is in what one of these queries gives.
+
+    Not with OR: for each trace PostgreSQL would go through all that a query gives.
+    """
+    return TRACES.c.trace_id.in_(union_all(*queries))
 
 
 _ANY_JOINED = select(FRAGMENTS.c.trace_id).where(FRAGMENTS.c.joined_id > "").limit(1)
