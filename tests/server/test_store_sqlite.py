@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agenttrace.errors import SchemaError, StoreUnavailable
-from agenttrace_server.store import Store, TraceQuery, database
+from agenttrace_server.store import Store, TraceQuery, database, search
 from agenttrace_server.store.sql import open_store
 from support.stored import opened, random_trace, span, trace_id
 
@@ -189,7 +189,11 @@ def test_without_full_text_a_search_reads_everything(file: Path) -> None:
     ],
     ids=repr,
 )
-def test_no_list_query_reads_a_whole_table(file: Path, query: TraceQuery) -> None:
+@pytest.mark.parametrize("few", [search.FEW, -1], ids=["few", "many"])
+def test_no_list_query_reads_a_whole_table(
+    file: Path, query: TraceQuery, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "FEW", few)
     with opened(f"sqlite:///{file}") as store:
         plans: list[str] = []
         statements: list[tuple[str, object]] = []

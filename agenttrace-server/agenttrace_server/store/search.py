@@ -9,7 +9,7 @@ found once in a trace, not once in each of its spans.
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -49,6 +49,8 @@ FRAGMENTS, DOCUMENTS = table(FragmentRow), table(DocumentRow)
 _TERM = re.compile(r'"([^"]*)"|(\S+)')
 MOST_PENDING = 5000
 """So many texts a search looks through that are not indexed yet; see `SqlStore.traces`."""
+FEW = 1000
+"""Documents that have a word: with no more than that, their traces are named in the query."""
 _HEX = re.compile(r"[0-9a-f]{8,32}")
 
 
@@ -185,7 +187,7 @@ class Search:
         if not _HEX.fullmatch(q.strip().lower()):
             return found
         named = TRACES.c.trace_id.startswith(q.strip().lower())
-        return _in_any(select(TRACES.c.trace_id).where(one) for one in (found, named))
+        return _in_any([select(TRACES.c.trace_id).where(one) for one in (found, named)])
 
     def _found(self, connection: Connection, wanted: list[str]) -> list[ColumnElement[bool]]:
         if not wanted:
@@ -199,23 +201,38 @@ class Search:
         any_joined = connection.execute(_ANY_JOINED).first() is not None
         conditions = []
         for term in wanted:
-            c = DOCUMENTS.c
-            places = [select(c.trace_id).where(c.doc.in_(self._index.matches(term)))]
-            if aside[term]:
-                unindexed = {waiting[number].trace_id for number in aside[term]}
-                places.append(select(TRACES.c.trace_id).where(TRACES.c.trace_id.in_(unindexed)))
+            known = self._few(connection, term)
+            places = [] if known is not None else [_of_documents(self._index.matches(term))]
+            known = (known or set()) | {waiting[number].trace_id for number in aside[term]}
+            if known:
+                places.append(select(TRACES.c.trace_id).where(TRACES.c.trace_id.in_(known)))
             if any_joined:
                 places += [_wholes_of(place) for place in places]
-            conditions.append(_in_any(places))
+            conditions.append(_in_any(places) if places else false())
         return conditions
 
+    def _few(self, connection: Connection, term: str) -> set[str] | None:
+        """Return the indexed traces that have a term, or None where there may be many."""
+        assert self._index is not None
+        # PostgreSQL thinks of every word that two traces of a hundred have it. So it would look for
+        # a rare one in each trace, the newest first; and with a limit, through the whole index.
+        matching = self._index.matches(term).cte("matching").prefix_with("MATERIALIZED")
+        docs = connection.execute(select(matching).limit(FEW + 1)).scalars().all()
+        if len(docs) > FEW:
+            return None
+        return set(connection.execute(_of_documents(docs)).scalars())
 
-def _in_any(queries: Iterable[Select[Any]]) -> ColumnElement[bool]:
+
+def _of_documents(docs: Any) -> Select[Any]:
+    return select(DOCUMENTS.c.trace_id).where(DOCUMENTS.c.doc.in_(docs))
+
+
+def _in_any(queries: Sequence[Select[Any]]) -> ColumnElement[bool]:
     """The condition that a trace is in what one of these queries gives.
 
     Not with OR: for each trace PostgreSQL would go through all that a query gives.
     """
-    return TRACES.c.trace_id.in_(union_all(*queries))
+    return TRACES.c.trace_id.in_(union_all(*queries) if len(queries) > 1 else queries[0])
 
 
 _ANY_JOINED = select(FRAGMENTS.c.trace_id).where(FRAGMENTS.c.joined_id > "").limit(1)
