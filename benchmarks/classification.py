@@ -35,7 +35,7 @@ from agenttrace.models import Trace
 from agenttrace.plugins import Plugins, load_plugins
 from agenttrace_server.analyse.pipeline import find_failures
 from agenttrace_server.mast.modes import MODES
-from agenttrace_server.mast.peers import FAILS
+from agenttrace_server.mast.peers import fails
 from agenttrace_server.mast.suspects import by_agent, rank
 
 Prediction = dict[str, Any]
@@ -100,7 +100,7 @@ def baselines(record: Record) -> dict[str, tuple[str, int]]:
     if not steps:
         return {}
     names = [str(s.get("agent") or "") for _, s in steps]
-    failing = (i for i, (_, s) in enumerate(steps) if FAILS.search(str(s.get("content") or "")))
+    failing = (i for i, (_, s) in enumerate(steps) if fails(str(s.get("content") or "")))
     at = max(0, next(failing, 1) - 1)
     hub = Counter(n for n in names if n.lower() not in ("human", "user")).most_common(1)
     others = [i for i, n in enumerate(names) if i and hub and n != hub[0][0]]

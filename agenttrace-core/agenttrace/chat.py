@@ -211,8 +211,8 @@ def _message(role: str, content: Any, item: Mapping[str, Any]) -> list[ChatMessa
     results: list[ChatMessage] = []
     for part in _list(content):
         _read_part(_inner(part, "message_content"), texts, reasoning, calls, results)
-    for part in _list(item.get("reasoning_content")):
-        reasoning.append(as_text(part) or "")
+    for key in ("reasoning_content", "reasoning"):
+        reasoning += [as_text(part) or "" for part in _list(item.get(key))]
     message: ChatMessage = {"role": role, "content": "\n".join(texts)}
     if isinstance(name := item.get("name") or item.get("source"), str) and role != "tool":
         message["name"] = name

@@ -118,6 +118,7 @@ def test_reasoning_is_kept_apart_from_what_was_said() -> None:
     [message] = chat.read([{"role": "assistant", "parts": parts}])
 
     assert (message["reasoning"], message["content"]) == ("hm", "yes")
+    assert chat.read([message]) == [message]
 
 
 def test_what_is_no_text_is_named_but_not_copied() -> None:

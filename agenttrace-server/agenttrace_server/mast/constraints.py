@@ -11,6 +11,8 @@ import msgspec
 _NAMES: Final = r"one|two|three|four|five|six|seven|eight|nine|ten"
 _NUMBERS: Final = {name: number for number, name in enumerate(_NAMES.split("|"), 1)}
 _COUNT: Final = rf"(?P<n>\d+|{_NAMES})"
+_BAREST: Final = 4
+"""So many words are still a bare number or name, with a unit or a title."""
 _ENDS_SENTENCE: Final = re.compile(r"[.!?](?=\s|$)|\n")
 
 
@@ -57,6 +59,18 @@ def _items(answer: str, wanted: int) -> str | None:
     return f"{count} items" if count and count != wanted else None
 
 
+def _numbered(answer: str, wanted: int) -> str | None:
+    # Only a single list that counts from one: anything else may number something else.
+    told = [int(number) for number in re.findall(r"^(\d{1,3})[.)]\s+\S", answer, re.MULTILINE)]
+    counts = len(told) > 1 and told == list(range(1, len(told) + 1))
+    return f"a list of {len(told)}" if counts and len(told) != wanted else None
+
+
+def _bare(answer: str, _: int) -> str | None:
+    said = answer.rpartition("FINAL ANSWER:")[2].split()
+    return f"{len(said)} words" if len(said) > _BAREST else None
+
+
 _CHECKS: Final[tuple[tuple[re.Pattern[str], Check], ...]] = (
     (
         re.compile(
@@ -95,6 +109,24 @@ _CHECKS: Final[tuple[tuple[re.Pattern[str], Check], ...]] = (
             re.IGNORECASE,
         ),
         _items,
+    ),
+    (
+        re.compile(
+            rf"\b(?:suggest|propose|recommend|brainstorm|come up with|list|name|give (?:me|us)) "
+            rf"(?:me |us )?(?:the |exactly )?(?:top |best )?{_COUNT} (?:[a-z-]+ ){{0,2}}"
+            r"(?!words|sentences|paragraphs|pages|lines)[a-z-]+s\b",
+            re.IGNORECASE,
+        ),
+        _numbered,
+    ),
+    (
+        re.compile(
+            r"\b(?:answer|respond|reply|return|output)\b[^.\n]{0,20}"
+            r"\b(?:just|only|nothing but) (?:with )?(?:a |an |one |the )?(?:single )?"
+            r"(?:number|integer|figure|word|letter|name)(?= *(?:[.;,\n]|$))",
+            re.IGNORECASE,
+        ),
+        _bare,
     ),
 )
 

@@ -6,22 +6,28 @@ from typing import Final
 
 from agenttrace.models import USER, FailureAnnotation
 from agenttrace_server.mast.finding import quote
+from agenttrace_server.mast.hinted import Hinted
 from agenttrace_server.mast.modes import mode_found
-from agenttrace_server.mast.objections import objects
-from agenttrace_server.mast.talk import Said, Talk, alike, telling
+from agenttrace_server.mast.objections import prompted
+from agenttrace_server.mast.talk import LONGEST, Said, Talk, alike, telling
 
-_LOST: Final = re.compile(
-    r"\bI (?:do not|don['’]t|no longer) (?:have|see|recall|remember)(?: \w+){0,3} (?:the |any |our "
-    r"|your )?(?:previous|prior|earlier|past)(?: \w+)? ?(?:conversation|context|messages?|history"
-    r"|discussion|results?|steps?|instructions?)"
-    r"|\bI (?:have|['’]ve) lost (?:track|the context|context)\b"
-    r"|\b(?:what|which) (?:was|were) (?:the|my) (?:original )?(?:task|question|instructions?)\b\?"
-    r"|\bI (?:do not|don['’]t) (?:remember|recall) what (?:we|you|the)\b",
+_LOST: Final = Hinted(
+    {
+        r"\bI (?:do not|don['’]t|no longer|cannot|can['’]t) (?:have|see|recall|remember|access)"
+        r"(?: \w+){0,3} (?:the |any |our |your )?(?:previous|prior|earlier|past)(?: \w+)? ?"
+        r"(?:conversation|context|messages?|history|discussion|results?|steps?|instructions?)": (
+            *("previous", "prior", "earlier", "past"),
+        ),
+        r"\bI (?:\w+ ){0,3}(?:have|['’]ve|had) (?:\w+ )?(?:no|lost (?:all |any )?)(?:my |the )? ?"
+        r"(?:memory|recollection|context|thread|track)\b(?! windows?)": (
+            *("memory", "recollection", "context", "thread", "track"),
+        ),
+        r"\b(?:what|which) (?:was|were) (?:the|my) (?:original )?(?:task|question|instructions?)"
+        r"\b\?": ("what was", "what were", "which was", "which were"),
+        r"\bI (?:do not|don['’]t|no longer|cannot|can['’]t) (?:remember|recall) (?:what|where|how"
+        r"|which) (?:we|you|the)\b": ("remember", "recall"),
+    },
     re.IGNORECASE,
-)
-_LOST_HINTS: Final = (
-    *("previous", "prior", "earlier", "past", "lost track", "lost the context", "lost context"),
-    *("remember", "recall", "what was", "what were", "which was", "which were"),
 )
 _FEWEST_BETWEEN: Final = 3
 _STRETCH: Final = 4
@@ -40,8 +46,7 @@ def lost_history(talk: Talk) -> Iterator[FailureAnnotation]:
     """
     met: set[str] = set()
     for said in talk.said:
-        hinted = said.sender in met and any(hint in said.lowered for hint in _LOST_HINTS)
-        found = _LOST.search(said.text[:3000]) if hinted else None
+        found = _LOST.search(said.text[:LONGEST], said.lowered) if said.sender in met else None
         if found and said.sender != USER:
             yield mode_found(
                 talk.trace,
@@ -116,7 +121,7 @@ def _from_the_start(talk: Talk) -> tuple[Said, Said] | None:
             and alike(said, first)
             and after.sender == second.sender
             and alike(after, second)
-            and not _prompted(talk, said.index)
+            and not prompted(talk, said.index)
         ):
             return said, first
     return None
@@ -133,7 +138,7 @@ def _from_the_middle(talk: Talk) -> tuple[Said, Said] | None:
         )
         stretch = [*stretch, (before, said)] if goes_on else [(before, said)]
         told = {one.sender for _, one in stretch}
-        if len(stretch) >= _STRETCH and len(told) > 1 and not _prompted(talk, stretch[0][1].index):
+        if len(stretch) >= _STRETCH and len(told) > 1 and not prompted(talk, stretch[0][1].index):
             return stretch[0][1], stretch[0][0]
     return None
 
@@ -165,9 +170,3 @@ def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
 def _asked(talk: Talk, said: Said) -> bool:
     """Say whether the user has spoken since the agent's last word."""
     return talk.said[said.index - 1].sender == USER
-
-
-def _prompted(talk: Talk, index: int) -> bool:
-    """Say whether it starts over for a reason: the user spoke, or somebody objected."""
-    before = talk.said[index - 1] if index else None
-    return before is not None and (before.sender == USER or objects(before.text) is not None)

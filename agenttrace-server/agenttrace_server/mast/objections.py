@@ -10,24 +10,49 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from agenttrace.models import USER
+from agenttrace_server.mast.hinted import Hinted
 from agenttrace_server.mast.talk import Said, Talk
 
-_OBJECTS: Final = re.compile(
-    r"\bI (?:must |have to |strongly )?(?:object|disagree|reject)\b"
-    r"|\bI (?:do not|don['’]t|cannot|can['’]t|can not) (?:agree|approve|confirm|accept|endorse)\b"
-    r"|(?:^|\n)\W{0,3}(?:REJECTED|NOT APPROVED|CHANGES REQUESTED|OBJECTION|DISAGREE|DISPUTED)\b"
-    r"|\b(?:this|that|it|which|claims?|figures?|numbers?|answers?|results?|conclusions?|totals?"
-    r"|values?|statements?|code|calculations?|plan|draft|report)(?: \w+)? (?:is|are|was|were) "
-    r"(?:simply |clearly |still |also |factually |actually )?"
-    r"(?:wrong|incorrect|not correct|not right|inaccurate|false|unsupported|not supported"
-    r"|inconsistent with|contradicted by|mistaken)\b"
-    r"|\bcontradicts? (?:the|this|that|your|what|our|each)\b|\bconflicts? with (?:the|your|what)\b"
-    r"|\b(?:does|do) ?(?:not|n['’]t) match (?:the|your|what)\b"
-    r"|\bnot [\d.,]*\d ?(?:%|\w+)?\s*[.;,\n]"
-    r"|\b(?:must|needs? to|has to|should) be (?:fixed|corrected|revised|redone|reworked)\b"
-    r"|\bplease (?:fix|correct|revise|redo|rework)\b"
-    r"|\b(?:is|there is|there['’]s) (?:a|an|another) (?:\w+ )?(?:error|mistake|bug|flaw)"
-    r" (?:in|with) (?:the|your|this)\b",
+_OBJECTS: Final = Hinted(
+    {
+        r"\bI (?:must |have to |strongly )?(?:object|disagree|reject)\b": (
+            *("object", "disagree", "reject"),
+        ),
+        r"\bI (?:do not|don['’]t|cannot|can['’]t|can not) (?:agree|approve|confirm|accept"
+        r"|endorse)\b": ("agree", "approve", "confirm", "accept", "endorse"),
+        r"(?:^|\n)\W{0,3}(?:REJECTED|NOT APPROVED|CHANGES REQUESTED|OBJECTION|DISAGREE"
+        r"|DISPUTED)\b": (
+            *("reject", "not approved", "changes requested", "object", "disagree", "disputed"),
+        ),
+        r"\b(?:this|that|it|which|claims?|figures?|numbers?|answers?|results?|conclusions?|totals?"
+        r"|values?|statements?|code|calculations?|plan|draft|report)(?: \w+)? (?:is|are|was|were) "
+        r"(?:simply |clearly |still |also |factually |actually )?"
+        r"(?:wrong|incorrect|not correct|not right|inaccurate|false|unsupported|not supported"
+        r"|inconsistent with|contradicted by|mistaken)\b": (
+            *("wrong", "correct", "not right", "inaccurate", "false", "supported"),
+            *("inconsistent", "contradict", "mistake"),
+        ),
+        r"\bcontradicts? (?:the|this|that|your|what|our|each)\b": ("contradict",),
+        r"\bconflicts? with (?:the|your|what)\b": ("conflict",),
+        r"\b(?:does|do) ?(?:not|n['’]t) match (?:the|your|what)\b": ("match",),
+        r"\bnot [\d.,]*\d ?(?:%|\w+)?\s*[.;,\n]": tuple(f"not {c}" for c in "0123456789.,"),
+        r"\b(?:must|needs? to|has to|should) be (?:fixed|corrected|revised|redone|reworked)\b": (
+            *("fix", "correct", "revise", "redo", "rework"),
+        ),
+        r"\bplease (?:fix|correct|revise|redo|rework)\b": (
+            *("fix", "correct", "revise", "redo", "rework"),
+        ),
+        r"\b(?:is|there is|there['’]s) (?:a|an|another) (?:\w+ )?(?:error|mistake|bug|flaw)"
+        r" (?:in|with) (?:the|your|this)\b": ("error", "mistake", "bug", "flaw"),
+        r"\bI (?:would |['’]d |must )?(?:strongly )?(?:advise|recommend|warn|caution) (?:you |us )?"
+        r"(?:against|not to)\b": ("advise", "recommend", "warn", "caution"),
+        r"\b(?:will|would) not work\b|\bwon['’]t work\b": (
+            *("not work", "won't work", "won’t work"),
+        ),
+        r"\bI (?:still )?have (?:\w+ )?(?:concerns|doubts|objections)\b": (
+            *("concerns", "doubts", "object"),
+        ),
+    },
     re.IGNORECASE,
 )
 """How people and models say that another's work is not right."""
@@ -39,10 +64,17 @@ _UNSAID: Final = re.compile(
 )
 """What before an objection makes it none: denied, supposed, about oneself, already past."""
 
-_APPROVES: Final = re.compile(
-    r"^\W{0,3}(?:CONFIRMED|APPROVED?|LGTM|ACCEPTED|VERIFIED|PASS(?:ED)?|CORRECT|OK|AGREED)\b"
-    r"|\blooks good\b|\bI (?:fully )?(?:agree|approve|confirm)\b|\bno (?:further )?objections?\b"
-    r"|\ball (?:the )?(?:tests|checks) (?:have )?pass|\b(?:is|are) (?:all )?correct\b",
+_APPROVES: Final = Hinted(
+    {
+        r"^\W{0,3}(?:CONFIRMED|APPROVED?|LGTM|ACCEPTED|VERIFIED|PASS(?:ED)?|CORRECT|OK|AGREED)\b": (
+            *("confirm", "approve", "lgtm", "accept", "verified", "pass", "correct", "ok", "agree"),
+        ),
+        r"\blooks good\b": ("ok",),
+        r"\bI (?:fully )?(?:agree|approve|confirm)\b": ("agree", "approve", "confirm"),
+        r"\bno (?:further )?objections?\b": ("objection",),
+        r"\ball (?:the )?(?:tests|checks) (?:have )?pass": ("pass",),
+        r"\b(?:is|are) (?:all )?correct\b": ("correct",),
+    },
     re.IGNORECASE,
 )
 
@@ -50,28 +82,13 @@ _TAKES_UP: Final = re.compile(
     r"\b(?:right|agree|disagree|correct(?:ed|ion|ing)?|fix|revis|updat|object|reject|adjust|sorry"
     r"|apolog|thank|concern|feedback|issue|noted|however|despite|although|nevertheless|overrul"
     r"|re-?check|re-?do|re-?calculat|re-?verif|chang|mistake|error|wrong|critici|critiqu|comment"
-    r"|discrepan|contradict|instead|objection|address|resolve|rather|dispute|suggest|good catch)",
+    r"|discrepan|contradict|instead|objection|address|resolve|rather|dispute|suggest|good catch"
+    r"|(?:fair|good|valid) point|point taken|understood|true|indeed)",
     re.IGNORECASE,
 )
 """Words of somebody who goes into what they were told, be it to turn it down."""
 
 
-_NOT_THAT: Final = re.compile(r"not \d")
-_HINTS: Final = (
-    *("object", "disagree", "reject", "agree", "approve", "confirm", "accept", "endorse"),
-    *("changes requested", "disputed", "wrong", "incorrect", "correct", "not right", "inaccurate"),
-    *("false", "supported", "inconsistent", "contradict", "mistake", "conflict", "match", "fix"),
-    *("revise", "redo", "rework", "error", "bug", "flaw"),
-)
-_APPROVAL_HINTS: Final = (
-    "looks good",
-    "agree",
-    "approve",
-    "confirm",
-    "objection",
-    "pass",
-    "correct",
-)
 _FURTHEST: Final = 3000
 _CALLS_AFTER: Final = 20
 _MESSAGES_AFTER: Final = 200
@@ -89,14 +106,10 @@ class Objection(msgspec.Struct, frozen=True):
 
 def objects(text: str) -> tuple[int, int] | None:
     """Return where a text objects to another's work, if it does and does not approve first."""
-    if _APPROVES.match(text):
+    if _APPROVES.pattern.match(text):
         return None
-    # Words are found fast, the pattern is slow: it is tried only around one of them.
-    lowered = text[:_FURTHEST].lower()
-    places = {lowered.find(hint) for hint in _HINTS}
-    places |= {found.start() for found in _NOT_THAT.finditer(lowered)}
-    for place in sorted(places - {-1}):
-        found = _OBJECTS.search(text, max(0, place - 60), place + 60)
+    for place in sorted(set(_OBJECTS.places(text[:_FURTHEST].lower()))):
+        found = _OBJECTS.pattern.search(text, max(0, place - 60), place + 60)
         if found is None:
             continue
         asked = text[found.end() : found.end() + 80].split("\n")[0].split(".")[0].endswith("?")
@@ -107,10 +120,15 @@ def objects(text: str) -> tuple[int, int] | None:
 
 def approves(text: str) -> bool:
     """Say whether a text agrees with what was done, and objects to nothing."""
-    start = text[:600]
-    lowered = start.lower()
-    hinted = _APPROVES.match(start) or any(hint in lowered for hint in _APPROVAL_HINTS)
-    return bool(hinted and _APPROVES.search(start)) and objects(text) is None
+    return _APPROVES.search(text[:600]) is not None and objects(text) is None
+
+
+def prompted(talk: Talk, index: int) -> bool:
+    """Say whether what is said there was asked for: by the user, an objection or a question."""
+    before = talk.said[index - 1] if index else None
+    if before is None or before.sender == USER:
+        return before is not None
+    return before.text.rstrip().endswith("?") or objects(before.text) is not None
 
 
 _FOUND: Final[WeakKeyDictionary[Talk, list[Objection]]] = WeakKeyDictionary()

@@ -8,6 +8,7 @@ from typing import Final
 
 from agenttrace.models import USER
 from agenttrace_server.mast import signs
+from agenttrace_server.mast.hinted import Hinted
 from agenttrace_server.mast.shapes import Shape
 from agenttrace_server.mast.talk import Said, Talk, telling
 
@@ -32,14 +33,18 @@ REASONS: Final = {
     "plans": "it sets the course",
 }
 
-FAILS: Final = re.compile(
-    r"Traceback \(most recent|\b[A-Z]\w*(?:Error|Exception)\b|exit ?code:? [1-9]"
-    r"|\bexecution failed|\berror(?: occurred| code|:)|\bstatus code [45]\d\d|not found\b|^Error\b",
+_FAILS: Final = Hinted(
+    {
+        r"Traceback \(most recent": ("traceback",),
+        r"\b[A-Z]\w*(?:Error|Exception)\b": ("error", "exception"),
+        r"exit ?code:? [1-9]": ("exit",),
+        r"\bexecution failed": ("execution failed",),
+        r"\berror(?: occurred| code|:)": ("error",),
+        r"\bstatus code [45]\d\d": ("status code",),
+        r"not found\b": ("not found",),
+        r"^Error\b": ("error",),
+    },
     re.MULTILINE,
-)
-_FAILS_HINTS: Final = (
-    *("Error", "error", "Exception", "Traceback", "exit", "execution failed", "status code"),
-    "not found",
 )
 _ADMITS: Final = (
     *("unable to", "cannot", "unfortunately", "apolog", "sorry", "no results", "not clear"),
@@ -49,9 +54,17 @@ _DENIES: Final = re.compile(
     r"|available)"
 )
 _CAN: Final = ("could", "can", "ca", "did", "do", "does", "is")
-_MADE_UP: Final = re.compile(
-    r"placeholder|simulat|hypothetical|assum(?:e|ing|ption)|sample data|mock|for (?:the sake of|"
-    r"illustration|demonstration)|manually|replace (?:this|with)|path/to|your_",
+_MADE_UP: Final = Hinted(
+    {
+        r"placeholder|simulat|hypothetical": ("placeholder", "simulat", "hypothetical"),
+        r"assum(?:e|ing|ption)|sample data|mock": ("assum", "sample data", "mock"),
+        r"for (?:the sake of|illustration|demonstration)": (
+            *("for the sake of", "for illustration", "for demonstration"),
+        ),
+        r"manually|replace (?:this|with)|path/to|your_": (
+            *("manually", "replace this", "replace with", "path/to", "your_"),
+        ),
+    },
     re.IGNORECASE,
 )
 _PLANS: Final = re.compile(r"\bplan\b|\bsteps?\b|\bfirst\b|\bnext\b|\bwill\b", re.IGNORECASE)
@@ -74,11 +87,6 @@ _WAITS: Final = re.compile(
     r"|please (?:provide|share|confirm|wait)|shortly|need to",
     re.IGNORECASE,
 )
-# Words are found fast, the patterns are slow: they are tried only where there is one of the words.
-_MADE_UP_HINTS: Final = (
-    *("placeholder", "simulat", "hypothetical", "assum", "sample data", "mock", "manually"),
-    *("for the sake of", "for illustration", "for demonstration", "replace th", "path/to", "your_"),
-)
 _LONGEST: Final = 6000
 _BRIEF: Final = 60
 
@@ -91,7 +99,7 @@ def features(talk: Talk, shape: Shape) -> list[Features]:
 
 def fails(text: str) -> bool:
     """Say whether a text tells of an error."""
-    return any(hint in text for hint in _FAILS_HINTS) and bool(FAILS.search(text))
+    return _FAILS.search(text) is not None
 
 
 def admits(text: str) -> bool:
@@ -175,7 +183,7 @@ class _Run:
             "claim": float(claims) * min(1.0, math.log1p(len(set(new) - self.looked_up)) / 5),
             "claims_figures": float(claims) * min(1.0, math.log1p(figures) / 3),
             "first_claim": float(first_claim),
-            "made_up": float(says and self.turn > 0 and _made_up(text)),
+            "made_up": float(says and self.turn > 0 and bool(_MADE_UP.search(text))),
             "plans": float(says and bool(_PLANS.search(text))),
             "admits": float(says and self.admits(said)),
             "by_hand": float(says and not code and bool(_BY_HAND.search(text[:600]))),
@@ -260,8 +268,3 @@ class _Run:
         own = [word for word in self.answer & said.bag if first.get(word) == said.index]
         figures = any(word[0].isdigit() for word in own)
         return {"source": len(own) / len(self.answer), "source_figures": float(figures)}
-
-
-def _made_up(text: str) -> bool:
-    text = text.lower()
-    return any(hint in text for hint in _MADE_UP_HINTS) and bool(_MADE_UP.search(text))

@@ -20,6 +20,18 @@ _NO_TOOL: Final = re.compile(
     _NEVER + r"(?:use|call|invoke|run) (?:the |any )?(?:tool )?[`'\"]?(?P<tool>[\w-]{3,})",
     re.IGNORECASE,
 )
+_NO_ACT: Final = re.compile(
+    _NEVER + r"(?P<act>[a-z]{3,}) (?:(?:any|the|a|an|your|its|our|their) )?(?P<what>[a-z]{3,})",
+    re.IGNORECASE,
+)
+_PROVIDED: Final = re.compile(
+    r"\b(?:without|unless|until|before|except|(?<!even )if|when(?:ever)?|while|for|to|more|after"
+    r"|other|as long|outside|twice|again|with)\b",
+    re.IGNORECASE,
+)
+"""What after a prohibition makes it one under conditions, which only its meaning would tell."""
+_ENDS_SENTENCE: Final = re.compile(r"[.;!:](?=\s|$)|\n")
+_NAME_PART: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _CODE: Final = re.compile(r"^```(?:\w+)?\n(?=[^`]*\w)|^(?:def|class|import) \w+", re.MULTILINE)
 
 
@@ -48,16 +60,17 @@ def broken_requirement(talk: Talk) -> Iterator[FailureAnnotation]:
 def outside_role(talk: Talk) -> Iterator[FailureAnnotation]:
     """Find agents that do what their role forbids (MAST 1.2).
 
-    Sees a role that forbids code or a tool by name, in an agent that writes code or calls that
-    tool. Cannot see a role that is only implied, nor one that was not recorded.
+    Sees a role that forbids code, a tool by name, or what a tool does by its name (`delete files`
+    and `delete_file`), in an agent that writes code or calls that tool. Cannot see a role that is
+    only implied, one that was not recorded, nor what is forbidden under conditions.
     """
     used: dict[str | None, dict[str, str]] = {}
     for span in talk.tools:
         name = span.tool or span.name
-        used.setdefault(talk.trace.agent_of(span), {}).setdefault(name.lower(), span.span_id)
+        used.setdefault(talk.trace.agent_of(span), {}).setdefault(name, span.span_id)
     for agent in talk.trace.agents:
         role = f"{agent.role or ''}\n{talk.prompts.get(agent.name, '')}"
-        if found := _NO_CODE.search(role):
+        if found := next(_flat(_NO_CODE, role), None):
             said = (s for s in talk.said if s.sender == agent.name)
             wrote = next((s for s in said if _CODE.search(s.text[:8000])), None)
             if wrote:
@@ -70,15 +83,36 @@ def outside_role(talk: Talk) -> Iterator[FailureAnnotation]:
                     explanation=f"{agent.name}'s role forbids it to write code, and it does.",
                     confidence=0.8,
                 )
-        for found in _NO_TOOL.finditer(role):
-            if span_id := used.get(agent.name, {}).get(found["tool"].lower()):
+        forbidden = [*_flat(_NO_TOOL, role), *_flat(_NO_ACT, role)]
+        for name, span_id in used.get(agent.name, {}).items():
+            if found := next((one for one in forbidden if _is_about(one, name)), None):
                 yield mode_found(
                     talk.trace,
                     "1.2",
                     span=talk.trace.by_id[span_id],
                     agent=agent.name,
                     evidence=quote(role, found.start(), found.end()),
-                    explanation=f"{agent.name}'s role forbids it to use {found['tool']}, and it "
-                    "does.",
+                    explanation=f"{agent.name}'s role forbids it to use {name}, and it does.",
                     confidence=0.85,
                 )
+
+
+def _flat(sign: re.Pattern[str], role: str) -> Iterator[re.Match[str]]:
+    """Yield what a role forbids under all circumstances."""
+    for found in sign.finditer(role):
+        end = _ENDS_SENTENCE.search(role, found.end())
+        if not _PROVIDED.search(role, found.end(), end.start() if end else len(role)):
+            yield found
+
+
+def _is_about(forbidden: re.Match[str], tool: str) -> bool:
+    """Say whether it is a tool that is forbidden, by its name or by what its name says it does."""
+    if forbidden.re is _NO_TOOL:
+        return str(forbidden["tool"]).lower() == tool.lower()
+    parts = {_stem(part) for part in _NAME_PART.findall(tool)}
+    return len(parts) > 1 and {_stem(forbidden["act"]), _stem(forbidden["what"])} <= parts
+
+
+def _stem(word: str) -> str:
+    """Return a word without the ending of a plural or a third person: `files` is `file`."""
+    return word.lower().removesuffix("s")

@@ -65,6 +65,10 @@ _ERROR_TEXT = re.compile(
 )
 
 
+_REACT = re.compile(r"^Action: *(?P<name>[^\n]+?) *\nAction Input:", re.MULTILINE)
+"""A tool call as Yao et al. 2022 (arXiv 2210.03629) have models write it, and CrewAI still does."""
+
+
 def failed(span: Span) -> bool:
     """Say whether the span ended in an error."""
     return span.status == "error"
@@ -117,10 +121,18 @@ def answer(span: Span) -> str:
     return "\n".join(str(message.get("content") or "") for message in said).strip()
 
 
-def tool_calls(span: Span) -> list[dict[str, object]]:
-    """Return the tool calls a model answered with."""
+def thought(span: Span) -> str:
+    """Return what a model said as it called tools, else what it thought, if that was recorded."""
     messages = chat.read(span.output) if span.output else []
-    return [call for message in messages for call in message.get("tool_calls") or ()]
+    said = _REACT.split(answer(span), maxsplit=1)[0].strip()
+    return said or "\n".join(str(message.get("reasoning") or "") for message in messages)
+
+
+def tool_calls(span: Span) -> list[dict[str, object]]:
+    """Return the tool calls a model answered with, those in the words of ReAct too."""
+    messages = chat.read(span.output) if span.output else []
+    calls = [call for message in messages for call in message.get("tool_calls") or ()]
+    return calls or [{"name": found["name"]} for found in _REACT.finditer(answer(span))]
 
 
 def origins(trace: Trace) -> Iterator[Span]:

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 from typing import Final
 
 from agenttrace.models import USER, FailureAnnotation
 from agenttrace_server.mast import signs
 from agenttrace_server.mast.finding import quote
+from agenttrace_server.mast.hinted import Hinted
 from agenttrace_server.mast.memory import conversation_reset
 from agenttrace_server.mast.modes import mode_found
+from agenttrace_server.mast.objections import prompted
 from agenttrace_server.mast.talk import Said, Talk
 
 _FELL_SHORT: Final = re.compile(
@@ -32,17 +33,27 @@ _LIMIT: Final = re.compile(
     r"(?: \(?\d+\)?)?(?: (?:was |has been |have been |were )?(?:reached|exceeded|hit))",
     re.IGNORECASE,
 )
-_DONE: Final = re.compile(
-    r"\bTERMINATE\b|\bFINAL ANSWER\b|\\boxed\{|<promise>|\btask (?:is|has been|was) (?:now )?"
-    r"(?:complete|finished|done)",
+_DONE: Final = Hinted(
+    {
+        r"\bTERMINATE\b": ("terminate",),
+        r"\bFINAL ANSWER\b": ("final answer",),
+        r"\\boxed\{": ("\\boxed{",),
+        r"<promise>": ("<promise>",),
+        r"\b(?:is|are|has been|have been|was|were) (?:now |all |fully |successfully )*"
+        r"(?:completed?|finished|done)\b": ("complete", "finished", "done"),
+    },
+    re.NOFLAG,
 )
-_DONE_HINTS: Final = ("TERMINATE", "FINAL ANSWER", "\\boxed{", "<promise>", "task ")
-_ENDS_TRIED: Final = 3
+_DONE_WITHIN: Final = 8000
+_FEWEST_AFTER: Final = 3
+_BUSY: Final = 0.2
 _MANY: Final = 12
 _MUCH: Final = 0.25
 _EMPTY_TALK: Final = re.compile(
-    r"thank|you['’]re welcome|goodbye|have a (?:great|nice|good)|let me know if|feel free to"
-    r"|glad (?:I|to)|happy to help|TERMINATE|\bcontinue\b|keep (?:going|solving)|anything else",
+    r"thank|you['’]re welcome|good ?bye|\bbye\b|have a (?:great|nice|good)|let me know if"
+    r"|feel free to|glad (?:I|to)|happy to (?:help|work)|(?:great|good|nice|excellent) (?:work|job)"
+    r"|well done|appreciate|pleasure|take care|\bcheers\b|TERMINATE|\bcontinue\b"
+    r"|keep (?:going|solving)|anything else",
     re.IGNORECASE,
 )
 
@@ -104,6 +115,8 @@ def repeats_itself(talk: Talk) -> bool:
 def _repeated_task(talk: Talk, first: Said, later: Said, again: set[int]) -> float:
     """Return how sure it is that `later` repeats work that `first` had got done."""
     if len(later.words) < 4 or later.message.recipient == later.sender:
+        return 0.0
+    if prompted(talk, later.index):
         return 0.0
     before, after = talk.answer(first), talk.answer(later)
     if before is None or before.index > later.index or _FELL_SHORT.search(before.text):
@@ -172,31 +185,38 @@ def unaware_of_the_end(talk: Talk) -> Iterator[FailureAnnotation]:
             )
             return
     yield from _urged_on(talk)
-    tried = 0
-    for said in talk.said:
-        hinted = any(hint in said.text for hint in _DONE_HINTS)
-        found = _DONE.search(said.text, 0, 8000) if hinted and said.sender != USER else None
-        if found is None or tried == _ENDS_TRIED:
-            continue
-        tried += 1
-        rest = [later for later in talk.after(said) if later.message.recipient != USER]
-        busy = (later for later in rest if not _idle(talk, later))
-        allowed = int(0.2 * len(rest))
-        if len(rest) >= 3 and sum(1 for _ in islice(busy, allowed + 1)) <= allowed:
-            idle = next(later for later in rest if _idle(talk, later))
-            yield mode_found(
-                talk.trace,
-                "1.5",
-                message=idle.message,
-                agent=idle.sender,
-                evidence=quote(said.text, found.start(), found.end()),
-                explanation=(
-                    f"{said.sender} said it was done, and the {len(rest)} messages that follow "
-                    "bring nothing new."
-                ),
-                confidence=0.75,
-            )
-            return
+    if not (ended := _went_on(talk)):
+        return
+    said, found, idle, number = ended
+    yield mode_found(
+        talk.trace,
+        "1.5",
+        message=idle.message,
+        agent=idle.sender,
+        evidence=quote(said.text, found.start(), found.end()),
+        explanation=(
+            f"{said.sender} said it was done, and the {number} messages that follow bring "
+            "nothing new."
+        ),
+        confidence=0.75,
+    )
+
+
+def _went_on(talk: Talk) -> tuple[Said, re.Match[str], Said, int] | None:
+    """Return the first end after which hardly anything is new, and what idly follows it."""
+    ended = None
+    first: Said | None = None
+    number = busy = 0
+    for said in reversed(talk.said):
+        if first and number >= _FEWEST_AFTER and busy <= _BUSY * number and said.sender != USER:
+            found = _DONE.search(said.text[:_DONE_WITHIN])
+            ended = (said, found, first, number) if found else ended
+        if said.message.recipient != USER:
+            number += 1
+            idle = _idle(talk, said)
+            first = said if idle else first
+            busy += not idle
+    return ended
 
 
 def _urged_on(talk: Talk) -> Iterator[FailureAnnotation]:

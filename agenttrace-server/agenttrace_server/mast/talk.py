@@ -2,6 +2,7 @@
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Final
@@ -76,7 +77,8 @@ class Talk:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self.said = [Said(index, message) for index, message in enumerate(_once(trace.messages))]
+        messages = _once(_anew(trace))
+        self.said = [Said(index, message) for index, message in enumerate(messages)]
         self.speakers = {said.sender for said in self.said} - {USER}
 
     @cached_property
@@ -224,6 +226,33 @@ class Talk:
         """Return the id of the agent's run that a span lies in."""
         above = (a for a in self.trace.ancestors(span) if a.kind == "agent")
         return next((a.span_id for a in above), None)
+
+
+def _anew(trace: Trace) -> list[Message]:
+    """Return a trace's messages without what a step is handed once more beside something new.
+
+    A crew gives each task what came of all tasks before it: nobody says that again.
+    """
+    steps: dict[tuple[str, str], list[Message]] = {}
+    for message in trace.messages:
+        steps.setdefault((message.span_id, message.recipient), []).append(message)
+    heard: Counter[tuple[str, str]] = Counter()
+    again: set[str] = set()
+    for (span_id, _), given in steps.items():
+        span = trace.by_id.get(span_id)
+        own = (USER, trace.agent_of(span) if span else None)
+        copies: Counter[tuple[str, str]] = Counter()
+        known = set()
+        for message in given:
+            what = (message.sender, message.content_hash)
+            copies[what] += 1
+            if message.sender not in own and copies[what] <= heard[what]:
+                known.add(message.message_id)
+        if len(known) < len(given):
+            again |= known
+        for what, number in copies.items():
+            heard[what] = max(heard[what], number)
+    return [message for message in trace.messages if message.message_id not in again]
 
 
 def _once(messages: Sequence[Message]) -> Iterator[Message]:

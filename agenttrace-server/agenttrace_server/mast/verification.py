@@ -21,8 +21,8 @@ _CHECKS: Final = re.compile(
 _ASKED: Final = re.compile(
     r"\b(?:have|let|ask|get) (?:the |an? |your )?(?P<who>[\w-]+)(?: agent)? (?:to )?"
     r"(?:confirm|verify|check|review|validate|test|approve)\b"
-    r"|\b(?:verify|double-?check|cross-?check|validate|proof-?read|run (?:the|all|its) tests|test)"
-    r"\b[^.\n]{0,80}\bbefore\b"
+    r"|\b(?:verif(?:y|ied)|(?:double-?|cross-?)check(?:ed)?|validated?|proof-?read"
+    r"|run (?:the|all|its) tests|test(?:ed)?)\b[^.\n]{0,80}\bbefore\b"
     r"|\bbefore (?:you |it |we )?(?:publish|answer|submit|deliver|send|merg|deploy|finish)\w*\b"
     r"[^.\n]{0,60}\b(?:verify|check|confirm|validate|test|review)\b",
     re.IGNORECASE,
@@ -35,9 +35,12 @@ _TESTS_FAILED: Final = re.compile(
 _PROMISES: Final = re.compile(
     r"(?:^|[.!:\n]\s*)(?:(?:Now|Next|Then|First),? )?(?:I will|I['’]ll|I am going to"
     r"|I['’]m going to|Let me|Let us|Let['’]s|We will|We need to|I still (?:need|have) to)"
-    r" (?:now |next |then |first )?(?!know\b|be happy|gladly|assume)\w+"
-    r"[^?\n]{0,200}(?:[.:…]|\.\.\.)?\s*$"
-    r"|\b(?:remaining|next) steps?(?: \w+){0,2}:",
+    r" (?:now |next |then |first )?(?!know\b|be\b|gladly|assume|leave|stop\b|end\b|conclude|close"
+    r"|rest\b|stay\b|keep\b)\w+[^?\n]{0,200}(?:[.:…]|\.\.\.)?\s*$"
+    r"|\b(?:remaining|next) steps?(?: \w+){0,2}:"
+    r"|\b(?:give (?:me|us)|just|one) (?:a |one )?moment\b[^?\n]{0,200}$"
+    r"|\bplease (?:wait|hold on|stand by|bear with)\b[^?\n]{0,200}$|\bstay tuned\b"
+    r"|\b(?:is|are) still (?:in progress|under way|outstanding|to be \w+)\b[^?\n]{0,80}$",
     re.IGNORECASE,
 )
 
@@ -152,7 +155,7 @@ def approved_what_failed(talk: Talk) -> Iterator[FailureAnnotation]:
 def ended_too_early(talk: Talk) -> Iterator[FailureAnnotation]:
     """Find runs whose last word to the user announces work instead of giving a result (MAST 3.1).
 
-    Sees a short last message that promises to do something next, or says that steps remain, in a
+    Sees a short last message that promises to do something, asks to wait or says what remains, in a
     run that ended without an error. Cannot see an answer that looks complete and is not; a question
     back to the user is no end.
     """
