@@ -1,11 +1,15 @@
 """axe-core finds nothing to object to, in either theme."""
 
+from typing import Literal
+
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from support.axe import violations
 from support.runs import research_team
-from support.server import RunningServer
+from support.server import RunningServer, running_server
+
+from .conftest import watch
 
 PAGES = (
     "traces",
@@ -51,13 +55,40 @@ def test_axe_finds_nothing(
     assert violations(themed, axe) == []
 
 
-def test_axe_finds_nothing_in_dialogs(page: Page, server: RunningServer, axe: str) -> None:
-    page.goto(f"{server.url}/traces")
+@pytest.mark.parametrize("key", ["Control+k", "?"])
+def test_axe_finds_nothing_in_dialogs(
+    themed: Page, server: RunningServer, axe: str, key: str
+) -> None:
+    themed.goto(f"{server.url}/traces")
+    expect(themed.get_by_role("heading", level=1)).to_be_visible()
+    themed.keyboard.press(key)
+    expect(themed.get_by_role("dialog")).to_be_visible()
+
+    assert violations(themed, axe) == []
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_axe_finds_nothing_before_the_first_trace(
+    context: BrowserContext, built_ui: None, axe: str, theme: Literal["dark", "light"]
+) -> None:
+    with running_server() as empty:
+        page = context.new_page()
+        complaints = watch(page, empty.url)
+        page.emulate_media(color_scheme=theme)
+        page.goto(f"{empty.url}/traces")
+        expect(page.get_by_role("heading", name="Waiting for the first trace")).to_be_visible()
+
+        assert violations(page, axe) == []
+        assert complaints == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_is_wider_than_a_phone(
+    page: Page, server: RunningServer, names: dict[str, str], path: str
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{server.url}/{path.format(**names)}")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
-    page.keyboard.press("Control+k")
-    expect(page.get_by_role("dialog")).to_be_visible()
-    assert violations(page, axe) == []
-    page.keyboard.press("Escape")
-    page.keyboard.press("?")
-    expect(page.get_by_role("dialog")).to_be_visible()
-    assert violations(page, axe) == []
+    page.wait_for_load_state("networkidle")
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

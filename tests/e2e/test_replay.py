@@ -87,6 +87,23 @@ def replayed(server: RunningServer, team: str, worker: None) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture(scope="module")
+def tried(server: RunningServer, team: str, worker: None) -> str:
+    """The id of an experiment: the critic's objection in two other wordings."""
+    wish: dict[str, Any] = {
+        "message_id": after_the_objection(server, team),
+        "live_tools": "all",
+        "variants": [
+            {"edits": [{"path": "/messages/-1/content", "value": wording}]}
+            for wording in ("REJECTED: see the accounts.", "Fine with me.")
+        ],
+    }
+    made = server.client.post("/api/experiments", json=wish).json()
+    path = f"/api/experiments/{made['experiment_id']}"
+    wait(lambda: server.get(path)["done"] == len(wish["variants"]))
+    return str(made["experiment_id"])
+
+
 @pytest.mark.usefixtures("worker")
 def test_an_edited_message_changes_what_the_team_comes_to(
     page: Page, server: RunningServer, team: str
@@ -148,13 +165,20 @@ def test_two_chosen_traces_are_compared(
 @pytest.mark.parametrize(("width", "theme"), [(1280, "dark"), (1280, "light"), (390, "light")])
 @pytest.mark.parametrize(
     "path",
-    ["replays", "replays/{replay_id}", "traces/{team}/replay", "compare?left={team}&right={run}"],
+    [
+        "replays",
+        "replays/{replay_id}",
+        "experiments/{experiment_id}",
+        "traces/{team}/replay",
+        "compare?left={team}&right={run}",
+    ],
 )
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
     page: Page,
     server: RunningServer,
     team: str,
     replayed: dict[str, Any],
+    tried: str,
     axe: str,
     path: str,
     width: int,
@@ -162,7 +186,12 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
 ) -> None:
     page.emulate_media(color_scheme=theme)
     page.set_viewport_size({"width": width, "height": 844})
-    names = {"team": team, "run": replayed["trace_id"], "replay_id": replayed["replay_id"]}
+    names = {
+        "team": team,
+        "run": replayed["trace_id"],
+        "replay_id": replayed["replay_id"],
+        "experiment_id": tried,
+    }
     page.goto(f"{server.url}/{path.format(**names)}")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     expect(page.get_by_role("status", name="Loading")).to_have_count(0)

@@ -38,7 +38,7 @@ export function ComparePage() {
       {!left || !right ? (
         <EmptyState title="Choose two traces to compare">
           <p>
-            Mark two in the <Link to="/traces" className="text-accent hover:underline">list of traces</Link> and press Compare.
+            Mark two in the <Link to="/traces" className="text-accent underline">list of traces</Link> and press Compare.
           </p>
         </EmptyState>
       ) : diff.error ? (

@@ -54,7 +54,7 @@ function Loaded({ experiment }: { experiment: ExperimentResult }) {
       lead={
         <>
           {experiment.done} of {experiment.total} done, from{' '}
-          <Link to={`/traces/${experiment.source_trace_id}`} className="text-accent hover:underline">
+          <Link to={`/traces/${experiment.source_trace_id}`} className="text-accent underline">
             trace {experiment.source_trace_id.slice(0, 8)}
           </Link>
         </>
