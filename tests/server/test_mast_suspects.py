@@ -83,6 +83,12 @@ def test_a_short_run_under_a_lead_went_wrong_at_its_last_work_and_a_long_one_ear
     assert "the run never recovered from this early step" in long.reasons
 
 
+def test_a_run_of_a_thousand_pieces_of_work_is_ranked_too() -> None:
+    first = rank(led(1000))[0]
+
+    assert (first.agent, first.message.content[:16]) == ("surfer", "I visited page 0")
+
+
 def test_a_run_under_a_lead_that_broke_off_went_wrong_where_it_did() -> None:
     first = rank(led(1, error="BadRequestError: filtered"))[0]
 

@@ -80,7 +80,8 @@ def _end(talk: Talk, lead: str | None, works: int) -> tuple[bool, float]:
     # Where the lead has not the last word and nothing broke, a limit cut off what went on too long.
     if not crashed and final.sender not in (lead, USER):
         return False, 0.0
-    return crashed, 1 / (1 + math.exp(works - _MIDDLE))
+    # The logistic function as a tangent: its exponential would overflow in a run of many hundreds.
+    return crashed, (1 - math.tanh((works - _MIDDLE) / 2)) / 2
 
 
 def _led(one: Said, last: Said | None, built: dict[int, float], *, is_order: bool) -> Features:

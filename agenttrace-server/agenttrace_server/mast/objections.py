@@ -90,6 +90,7 @@ _TAKES_UP: Final = re.compile(
 
 
 _FURTHEST: Final = 3000
+_REACH: Final = 60
 _CALLS_AFTER: Final = 20
 _MESSAGES_AFTER: Final = 200
 
@@ -108,10 +109,7 @@ def objects(text: str) -> tuple[int, int] | None:
     """Return where a text objects to another's work, if it does and does not approve first."""
     if _APPROVES.pattern.match(text):
         return None
-    for place in sorted(set(_OBJECTS.places(text[:_FURTHEST].lower()))):
-        found = _OBJECTS.pattern.search(text, max(0, place - 60), place + 60)
-        if found is None:
-            continue
+    for found in _OBJECTS.around(text, _REACH, _FURTHEST):
         asked = text[found.end() : found.end() + 80].split("\n")[0].split(".")[0].endswith("?")
         if not asked and not _UNSAID.search(text[max(0, found.start() - 40) : found.start()]):
             return found.start(), found.end()

@@ -7,21 +7,26 @@ from typing import Final
 from agenttrace.models import USER, FailureAnnotation
 from agenttrace_server.mast.constraints import broken
 from agenttrace_server.mast.finding import quote
+from agenttrace_server.mast.hinted import Hinted
 from agenttrace_server.mast.modes import mode_found
 from agenttrace_server.mast.talk import Talk
 
-_NEVER: Final = (
-    r"\b(?:never|do not|don['’]t|must not|may not|should not|are not allowed to|cannot) "
-)
-_NO_CODE: Final = re.compile(
-    _NEVER + r"(?:write|produce|output|generate|include) (?:any |the )?code\b", re.IGNORECASE
-)
-_NO_TOOL: Final = re.compile(
-    _NEVER + r"(?:use|call|invoke|run) (?:the |any )?(?:tool )?[`'\"]?(?P<tool>[\w-]{3,})",
+_NEVER: Final = Hinted(
+    {
+        r"\bnever ": ("never",),
+        r"\b(?:do|must|may|should|are) not (?:allowed to )?|\bcannot ": ("not ",),
+        r"\bdon['’]t ": ("don't", "don’t"),
+    },
     re.IGNORECASE,
 )
-_NO_ACT: Final = re.compile(
-    _NEVER + r"(?P<act>[a-z]{3,}) (?:(?:any|the|a|an|your|its|our|their) )?(?P<what>[a-z]{3,})",
+_CODE_IS_IT: Final = re.compile(
+    r"(?:write|produce|output|generate|include) (?:any |the )?code\b", re.IGNORECASE
+)
+_TOOL: Final = re.compile(
+    r"(?:use|call|invoke|run) (?:the |any )?(?:tool )?[`'\"]?(?P<tool>[\w-]{3,})", re.IGNORECASE
+)
+_ACT: Final = re.compile(
+    r"(?P<act>[a-z]{3,}) (?:(?:any|the|a|an|your|its|our|their) )?(?P<what>[a-z]{3,})",
     re.IGNORECASE,
 )
 _PROVIDED: Final = re.compile(
@@ -70,7 +75,8 @@ def outside_role(talk: Talk) -> Iterator[FailureAnnotation]:
         used.setdefault(talk.trace.agent_of(span), {}).setdefault(name, span.span_id)
     for agent in talk.trace.agents:
         role = f"{agent.role or ''}\n{talk.prompts.get(agent.name, '')}"
-        if found := next(_flat(_NO_CODE, role), None):
+        forbidden = list(_forbidden(role))
+        if found := next((one for one in forbidden if one.re is _CODE_IS_IT), None):
             said = (s for s in talk.said if s.sender == agent.name)
             wrote = next((s for s in said if _CODE.search(s.text[:8000])), None)
             if wrote:
@@ -83,7 +89,6 @@ def outside_role(talk: Talk) -> Iterator[FailureAnnotation]:
                     explanation=f"{agent.name}'s role forbids it to write code, and it does.",
                     confidence=0.8,
                 )
-        forbidden = [*_flat(_NO_TOOL, role), *_flat(_NO_ACT, role)]
         for name, span_id in used.get(agent.name, {}).items():
             if found := next((one for one in forbidden if _is_about(one, name)), None):
                 yield mode_found(
@@ -97,17 +102,21 @@ def outside_role(talk: Talk) -> Iterator[FailureAnnotation]:
                 )
 
 
-def _flat(sign: re.Pattern[str], role: str) -> Iterator[re.Match[str]]:
-    """Yield what a role forbids under all circumstances."""
-    for found in sign.finditer(role):
-        end = _ENDS_SENTENCE.search(role, found.end())
-        if not _PROVIDED.search(role, found.end(), end.start() if end else len(role)):
-            yield found
+def _forbidden(role: str) -> Iterator[re.Match[str]]:
+    """Yield what a role forbids under all circumstances: code, a tool, an act."""
+    for never in _NEVER.each(role):
+        signs_of_it = (sign.match(role, never.end()) for sign in (_CODE_IS_IT, _TOOL, _ACT))
+        for found in filter(None, signs_of_it):
+            end = _ENDS_SENTENCE.search(role, found.end())
+            if not _PROVIDED.search(role, found.end(), end.start() if end else len(role)):
+                yield found
 
 
 def _is_about(forbidden: re.Match[str], tool: str) -> bool:
     """Say whether it is a tool that is forbidden, by its name or by what its name says it does."""
-    if forbidden.re is _NO_TOOL:
+    if forbidden.re is _CODE_IS_IT:
+        return False
+    if forbidden.re is _TOOL:
         return str(forbidden["tool"]).lower() == tool.lower()
     parts = {_stem(part) for part in _NAME_PART.findall(tool)}
     return len(parts) > 1 and {_stem(forbidden["act"]), _stem(forbidden["what"])} <= parts

@@ -7,22 +7,41 @@ from typing import Final
 from agenttrace.models import USER, FailureAnnotation, Span
 from agenttrace_server.mast import signs
 from agenttrace_server.mast.finding import quote
+from agenttrace_server.mast.hinted import Hinted
 from agenttrace_server.mast.modes import mode_found
 from agenttrace_server.mast.talk import Talk, telling, words
 
-_PLACEHOLDER: Final = re.compile(
-    r"<(?:your|insert|enter|the)[ _-][\w -]{2,30}>|\byour[_-](?:api[_-]?key|token|name|email|file"
-    r"|city|password|id|username)\b|\bpath/to/[\w.-]+|\[(?:insert|your|enter)[ _][\w ]{2,30}\]"
-    r"|\bTODO_[A-Z_]+|\bXXX+\b|\bPLACEHOLDER\b|[\w.+-]+@example\.(?:com|org|net)\b"
-    r"|\{\{ ?\w{2,30} ?\}\}|\bYYYY-MM-DD\b",
+_PLACEHOLDER: Final = Hinted(
+    {
+        r"<(?:your|insert|enter|the)[ _-][\w -]{2,30}>": ("<your", "<insert", "<enter", "<the"),
+        r"\byour[_-](?:api[_-]?key|token|name|email|file|city|password|id|username)\b": (
+            *("your_", "your-"),
+        ),
+        r"\bpath/to/[\w.-]+": ("path/to/",),
+        r"\[(?:insert|your|enter)[ _][\w ]{2,30}\]": ("[insert", "[your", "[enter"),
+        r"\bTODO_[A-Z_]+|\bXXX+\b|\bPLACEHOLDER\b": ("todo_", "xxx", "placeholder"),
+        r"[\w.+-]{1,64}@example\.(?:com|org|net)\b": ("@example.",),
+        r"\{\{ ?\w{2,30} ?\}\}": ("{{",),
+        r"\bYYYY-MM-DD\b": ("yyyy-mm-dd",),
+    },
     re.IGNORECASE,
 )
 _PLACEHOLDERS_TRIED: Final = 20
-_WARNS: Final = re.compile(
-    r"(?:^|[\n.!]\s*|\b)(?:WARNING|CAUTION|IMPORTANT|ATTENTION|DEPRECATED|RECALLED)\b:?[^\n]{10,300}"
-    r"|\b(?:[Ww]arning|[Cc]aution|[Ii]mportant|Attention|Beware):[^\n]{10,300}"
-    r"|\b(?:is|are|was|were|been) (?:now )?(?:deprecated|discontinued|recalled|obsolete"
-    r"|withdrawn)\b[^\n]{0,300}",
+_WARNS: Final = Hinted(
+    {
+        r"(?:^|[\n.!]\s*|\b)(?:WARNING|CAUTION|IMPORTANT|ATTENTION|DEPRECATED|RECALLED)\b:?"
+        r"[^\n]{10,300}": (
+            *("warning", "caution", "important", "attention", "deprecated", "recalled"),
+        ),
+        r"\b(?:[Ww]arning|[Cc]aution|[Ii]mportant|Attention|Beware):[^\n]{10,300}": (
+            *("warning:", "caution:", "important:", "attention:", "beware:"),
+        ),
+        r"\b(?:is|are|was|were|been) (?:now )?(?:deprecated|discontinued|recalled|obsolete"
+        r"|withdrawn)\b[^\n]{0,300}": (
+            *("deprecated", "discontinued", "recalled", "obsolete", "withdrawn"),
+        ),
+    },
+    re.NOFLAG,
 )
 _INTENDS: Final = re.compile(
     r"\b(?:I will|I['’]ll|I am going to|I['’]m going to|let me|next,? I|I need to|I should)"

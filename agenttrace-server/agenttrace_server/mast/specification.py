@@ -216,6 +216,8 @@ def _went_on(talk: Talk) -> tuple[Said, re.Match[str], Said, int] | None:
             idle = _idle(talk, said)
             first = said if idle else first
             busy += not idle
+            if busy > _BUSY * len(talk.said):
+                break
     return ended
 
 

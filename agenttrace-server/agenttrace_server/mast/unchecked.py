@@ -6,6 +6,7 @@ from typing import Final
 
 from agenttrace.models import USER, FailureAnnotation, Span
 from agenttrace_server.mast.finding import quote
+from agenttrace_server.mast.hinted import Hinted
 from agenttrace_server.mast.modes import mode_found
 from agenttrace_server.mast.peers import fails
 from agenttrace_server.mast.talk import Said, Talk
@@ -36,11 +37,21 @@ _EDITS: Final = re.compile(r"edit|patch|replace|insert|apply|write_?(?:file|code
 _RUNS: Final = re.compile(
     r"run|test|exec|bash|shell|python|terminal|compile|build|lint", re.IGNORECASE
 )
-_EDIT_SAID: Final = re.compile(
-    r"\bedit\w*\b[\w.]*\(|\bapply_patch\b|\bpatch\s*=|^\+\+\+ \S", re.MULTILINE
+_EDIT_SAID: Final = Hinted(
+    {
+        r"\bedit\w*\b[\w.]*\(": ("edit",),
+        r"\bapply_patch\b|\bpatch\s*=": ("patch",),
+        r"^\+\+\+ \S": ("+++ ",),
+    },
+    re.MULTILINE,
 )
-_RUN_SAID: Final = re.compile(
-    r"```(?:bash|sh|shell)\b|\bpytest\b|\bpython3? [\w/.-]+\.py\b|\bpython3? -[cm] |\bnpm test\b"
+_RUN_SAID: Final = Hinted(
+    {
+        r"```(?:bash|sh|shell)\b": ("```bash", "```sh"),
+        r"\bpytest\b|\bnpm test\b": ("pytest", "npm test"),
+        r"\bpython3? [\w/.-]+\.py\b|\bpython3? -[cm] ": ("python",),
+    },
+    re.NOFLAG,
 )
 _SOURCE: Final = re.compile(
     r"\.(?:py|js|ts|tsx|java|go|rs|c|cc|cpp|h|rb|php|cs|kt|swift|sh|sql)\b|\b(?:def|class|import) "
@@ -165,6 +176,6 @@ def _is_run(span: Span) -> bool:
     return bool(_RUNS.search(span.tool or span.name))
 
 
-def _last_said(talk: Talk, sign: re.Pattern[str], final: Said) -> Said | None:
+def _last_said(talk: Talk, sign: Hinted, final: Said) -> Said | None:
     said = (one for one in reversed(talk.said) if one is not final and one.sender != USER)
     return next((one for one in said if sign.search(one.text[:8000])), None)
