@@ -10,7 +10,9 @@ figures, and those printed here for them are in sample.
 """
 
 import argparse
+import io
 import json
+import logging
 import math
 import sys
 import time
@@ -37,6 +39,8 @@ from agenttrace_server.analyse.pipeline import find_failures
 from agenttrace_server.mast.modes import MODES
 from agenttrace_server.mast.peers import fails
 from agenttrace_server.mast.suspects import by_agent, rank
+
+log = logging.getLogger("classification")
 
 Prediction = dict[str, Any]
 
@@ -251,15 +255,24 @@ def main() -> None:
     parser.add_argument("--predictions", type=Path)
     parser.add_argument("--threshold", type=float, default=0.5)
     options = parser.parse_args()
+    # Names in records may hold what no encoding has.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     plugins = load_plugins()
     given: list[tuple[Record, Prediction]] = []
     spans, seconds = 0, 0.0
     for _, record in records(options.folder):
-        trace = trace_of(record, plugins)
-        began = time.process_time()
-        prediction = predict(record, trace, plugins, options.threshold)
-        seconds += time.process_time() - began
-        spans += len(trace.spans)
+        try:
+            trace = trace_of(record, plugins)
+            began = time.process_time()
+            prediction = predict(record, trace, plugins, options.threshold)
+            seconds += time.process_time() - began
+            spans += len(trace.spans)
+        except Exception:
+            # What cannot be read costs itself; of a record with no steps nothing can be said.
+            log.exception("The record %r cannot be read", record.get("id"))
+            nothing = {"id": record.get("id")}
+            prediction = predict(nothing, trace_of(nothing, plugins), plugins, options.threshold)
         given.append((record, prediction))
     if options.predictions:
         write((prediction for _, prediction in given), options.predictions)

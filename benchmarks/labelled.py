@@ -18,6 +18,8 @@ from agenttrace.plugins import Plugins
 from agenttrace.testing import derive
 
 _STEP_NS = 1_000_000_000
+_LONGEST_NUMBER = 1000
+"""So many digits are still a number: Python refuses to read a few thousand."""
 _SCOPE = Scope("agenttrace", "1")
 _USERS = {"user", "human"}
 
@@ -30,7 +32,7 @@ def records(folder: Path) -> Iterator[tuple[str, Record]]:
     A line that is no JSON object is no record: it is named on stderr and passed over.
     """
     for path in sorted(folder.glob("*.jsonl")):
-        with path.open(encoding="utf-8", errors="replace") as lines:
+        with path.open(encoding="utf-8-sig", errors="replace") as lines:
             for number, line in enumerate(lines, 1):
                 record = _read(line)
                 if isinstance(record, dict):
@@ -42,7 +44,7 @@ def records(folder: Path) -> Iterator[tuple[str, Record]]:
 def _read(line: str) -> Any:
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -56,10 +58,20 @@ def steps_of(record: Record) -> list[Record]:
 
 def index_of(step: Record, place: int) -> int:
     """Return a step's own index, else its place among the steps."""
-    index = step.get("index")
-    if isinstance(index, str) and index.lstrip("-").isdecimal():
-        return int(index)
-    return index if isinstance(index, int) else place
+    index = number_of(step.get("index"))
+    return place if index is None else index
+
+
+def number_of(value: object) -> int | None:
+    """Return a whole number, written as such or as text, or None."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and len(value) < _LONGEST_NUMBER:
+        try:
+            return int(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def trace_of(record: Record, plugins: Plugins) -> Trace:
@@ -70,7 +82,7 @@ def trace_of(record: Record, plugins: Plugins) -> Trace:
 def step_of(message_id: str | None) -> int | None:
     """Return the record's own index of the step a message stands for."""
     head, _, number = (message_id or "").partition("step-")
-    return int(number) if not head and number.lstrip("-").isdigit() else None
+    return None if head else number_of(number)
 
 
 def names_of(record: Record) -> dict[int, str]:
@@ -88,9 +100,8 @@ def truth(record: Record) -> tuple[str, int] | None:
         ("mistake_agent", "mistake_step", 0),
         ("root_agent", "root_step", 1),
     ):
-        number = str(labels.get(step))
-        if number.lstrip("-").isdecimal():
-            return _as_spelt(record, labels.get(agent)), int(number) - first
+        if (number := number_of(labels.get(step))) is not None:
+            return _as_spelt(record, labels.get(agent)), number - first
     return None
 
 

@@ -32,19 +32,32 @@ ODD: tuple[dict[str, Any], ...] = (
     {"id": "w:10", "steps": STEPS + STEPS, "labels": {"mistake_step": [1], "mast": {"9.9": "x"}}},
     {"id": "w:11", "steps": [{"index": 10**30, "agent": "a", "content": "hi"}], "labels": "none"},
     {"id": "w:12", "steps": [{"index": True, "agent": "user", "content": ""}], "labels": {}},
+    {
+        "id": "\ud800:x:13",
+        "steps": [
+            {"index": "--5", "agent": "\udfff"},
+            {"index": "9" * 5000, "content": "ؤ 🤖" * 9000},
+        ],
+        "labels": {"mistake_agent": "\udfff", "mistake_step": 0.0},
+    },
+    {
+        "id": "w:14",
+        "steps": [{"content": sign * 20_000} for sign in ("(", "<", "`", "a b ", "\n", "1")],
+    },
 )
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("labelled")
-    lines = [*(json.dumps(one) for one in ODD), "no json", "[1, 2]", "", '"text"']
-    (folder / "odd.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    lines = [*(json.dumps(one) for one in ODD), "no json", "[1, 2]", "", '"text"', "[" * 100_000]
+    (folder / "odd.jsonl").write_text("\n".join(lines), encoding="utf-8-sig")
     (folder / "empty.jsonl").write_text("", encoding="utf-8")
     told = folder / "predictions.jsonl"
     command = [sys.executable, str(SCRIPT), str(folder), "--predictions", str(told)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
     return done.stdout, [json.loads(line) for line in told.read_text().splitlines()]
 
 

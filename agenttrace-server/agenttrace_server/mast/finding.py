@@ -38,7 +38,7 @@ def finding(
     message_id = message.message_id if message else None
     identity = "\0".join((trace.trace_id, mode, span_id or "", message_id or "", agent or ""))
     return FailureAnnotation(
-        annotation_id=hashlib.sha256(identity.encode()).hexdigest()[:32],
+        annotation_id=hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32],
         trace_id=trace.trace_id,
         mode=mode,
         category=category,
