@@ -401,7 +401,10 @@ class JudgementRow(Row, table=True):
 
 
 class JudgeCall(Row, table=True):
-    """One call of the judge's model and what it cost; it outlives the trace it was about."""
+    """One call of the judge's model and what it cost, or why it came to nothing.
+
+    It outlives the trace it was about.
+    """
 
     __tablename__ = "judge_calls"
     __table_args__ = (Index("ix_judge_calls_at", "at"),)
@@ -412,6 +415,7 @@ class JudgeCall(Row, table=True):
     tokens_in: int = _big()
     tokens_out: int = _big()
     cost_usd: float
+    error: str | None = _text(nullable=True)
 
 
 class ReplayRow(Row, table=True):

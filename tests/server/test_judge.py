@@ -176,14 +176,17 @@ def test_an_answer_that_cannot_be_read_is_asked_for_once_more(chat: Chat, ask: A
 
 
 def test_a_model_that_does_not_answer_leaves_the_run_unjudged(
-    chat: Chat, ask: Ask, caplog: pytest.LogCaptureFixture
+    chat: Chat, ask: Ask, kept: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     chat.answers = [refusal(401), failures(FALSE)]
 
     assert ask(build(TEAM)) == []
 
     assert "answered 401 for local; check AGENTTRACE_JUDGE_" in caplog.text
+    assert kept.judge_use().calls == 0
+    assert "answered 401 for local" in str(kept.judge_use().error)
     assert [one.mode for one in ask(build(TEAM))] == ["3.3"]
+    assert (kept.judge_use().calls, kept.judge_use().error) == (1, None)
 
 
 def test_a_run_is_judged_once_for_what_was_said_in_it(chat: Chat, ask: Ask, kept: Store) -> None:
@@ -289,6 +292,20 @@ def test_reviews_move_how_sure_the_judge_is(chat: Chat, ask: Ask, kept: Store) -
     [later] = ask(build(TEAM, trace_id="cd" * 16))
 
     assert later.confidence == pytest.approx(0.6 * 4 / 5)
+
+
+def test_the_server_shows_that_the_judge_does_not_answer(chat: Chat) -> None:
+    chat.answers = [refusal(401)]
+    asked = {"judge_url": chat.url, "judge_model": "local", "judge_prices": "1,2"}
+    with running_server(**asked) as server:
+        server.post(encode_json(raw_spans(TEAM)))
+
+        def problem() -> Any:
+            return server.get("/api/failures/agreement")["judge"]["problem"]
+
+        wait(lambda: problem() is not None)
+        assert problem().startswith("The judge local did not answer: ")
+        assert "check AGENTTRACE_JUDGE_" in problem()
 
 
 def test_the_server_shows_what_the_judge_found_and_what_it_cost(chat: Chat) -> None:

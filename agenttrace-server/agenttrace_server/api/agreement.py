@@ -111,11 +111,15 @@ def _judge(store: Store, settings: Settings) -> JudgeUse | None:
     if asked is None:
         return None
     used = store.judge_use(time.time_ns() - DAY_NS)
+    unanswered = used.error and f"The judge {asked.model} did not answer: {used.error}"
     return JudgeUse(
-        **msgspec.structs.asdict(used),
         model=asked.model,
+        calls=used.calls,
+        tokens_in=used.tokens_in,
+        tokens_out=used.tokens_out,
+        cost_usd=used.cost_usd,
         cap_usd=asked.usd_per_day,
-        problem=asked.problem,
+        problem=asked.problem or unanswered,
     )
 
 

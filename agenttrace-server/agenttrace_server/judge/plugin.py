@@ -146,8 +146,8 @@ class Judge:
             told, digest, since = self._waiting.get()
             try:
                 if self._is_whole(told, since):
-                    self._judge(told, digest, budget)
-            except (JudgeError, StoreUnavailable) as error:
+                    self._judge_or_say_why_not(told, digest, budget)
+            except StoreUnavailable as error:
                 log.warning("Trace %s was not judged: %s", told.trace_id, error)
             except Exception:
                 # The others that wait must not wait for ever.
@@ -165,6 +165,14 @@ class Judge:
             return False
         summary = self._store.summary(told.trace_id)
         return summary is None or summary.part_of is None
+
+    def _judge_or_say_why_not(self, told: Transcript, digest: str, budget: Budget) -> None:
+        try:
+            self._judge(told, digest, budget)
+        except JudgeError as error:
+            log.warning("Trace %s was not judged: %s", told.trace_id, error)
+            if not self._stopped.is_set():
+                self._store.judge_called(self._terms.model, 0, 0, 0.0, str(error))
 
     def _judge(self, told: Transcript, digest: str, budget: Budget) -> None:
         room = self._terms.window_tokens * CHARACTERS_A_TOKEN

@@ -147,12 +147,13 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JudgeUse(msgspec.Struct, frozen=True, kw_only=True):
-    """What the judge's model was called for."""
+    """What the judge's model was called for, and why the newest call came to nothing if it did."""
 
     calls: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: float = 0.0
+    error: str | None = None
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True):
@@ -329,8 +330,15 @@ class Store(Protocol):
     def keep_judgement(self, trace_id: str, transcript_hash: str, findings: str) -> None:
         """Keep a judge's findings (JSON) in place of those of other transcripts of the trace."""
 
-    def judge_called(self, model: str, tokens_in: int, tokens_out: int, cost_usd: float) -> None:
-        """Keep what a call of the judge's model cost."""
+    def judge_called(
+        self,
+        model: str,
+        tokens_in: int,
+        tokens_out: int,
+        cost_usd: float,
+        error: str | None = None,
+    ) -> None:
+        """Keep what a call of the judge's model cost, or why it came to nothing."""
 
     def judge_use(self, since_ns: int = 0) -> JudgeUse:
         """Return what the judge's model was called for since then."""

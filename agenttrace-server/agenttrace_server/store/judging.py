@@ -45,23 +45,30 @@ def called(
     tokens_in: int,
     tokens_out: int,
     cost_usd: float,
+    error: str | None = None,
 ) -> None:
-    """Keep what one call cost."""
+    """Keep what one call cost, or why it came to nothing."""
     now = time.time_ns()
-    row = (project_id, uuid.uuid4().hex, now, model, tokens_in, tokens_out, cost_usd)
+    row = (project_id, uuid.uuid4().hex, now, model, tokens_in, tokens_out, cost_usd, error)
     dialect.insert(tx, CALLS, [row])
 
 
 def use(connection: Connection, project_id: int, since_ns: int) -> JudgeUse:
     """Return what the judge's model was called for since then."""
     c = CALLS.c
+    since = (c.project_id == project_id, c.at >= since_ns)
     calls, sent, made, cost = connection.execute(
         select(
             func.count(), func.sum(c.tokens_in), func.sum(c.tokens_out), func.sum(c.cost_usd)
-        ).where(c.project_id == project_id, c.at >= since_ns)
+        ).where(*since, c.error.is_(None))
     ).one()
+    newest = select(c.error).where(*since).order_by(c.at.desc()).limit(1)
     return JudgeUse(
-        calls=calls, tokens_in=int(sent or 0), tokens_out=int(made or 0), cost_usd=float(cost or 0)
+        calls=calls,
+        tokens_in=int(sent or 0),
+        tokens_out=int(made or 0),
+        cost_usd=float(cost or 0),
+        error=connection.execute(newest).scalar(),
     )
 
 

@@ -268,12 +268,18 @@ class SqlStore:
         with self._database.write() as tx:
             judging.keep(tx, self._dialect, self.project_id, trace_id, transcript_hash, findings)
 
-    def judge_called(self, model: str, tokens_in: int, tokens_out: int, cost_usd: float) -> None:
-        """Keep what a call of the judge's model cost."""
+    def judge_called(
+        self,
+        model: str,
+        tokens_in: int,
+        tokens_out: int,
+        cost_usd: float,
+        error: str | None = None,
+    ) -> None:
+        """Keep what a call of the judge's model cost, or why it came to nothing."""
+        call = (model, tokens_in, tokens_out, cost_usd, error)
         with self._database.write() as tx:
-            judging.called(
-                tx, self._dialect, self.project_id, model, tokens_in, tokens_out, cost_usd
-            )
+            judging.called(tx, self._dialect, self.project_id, *call)
 
     def judge_use(self, since_ns: int = 0) -> JudgeUse:
         """Return what the judge's model was called for since then."""

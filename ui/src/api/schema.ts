@@ -1763,7 +1763,7 @@ export interface components {
          * JudgeUse
          * @description What the judge's model was asked in the last 24 hours, and what it may cost in that time.
          *
-         *     `problem` says why it is not asked at all.
+         *     `problem` says why it is not asked at all, or did not answer when it was asked last.
          */
         JudgeUse: {
             /** Model */

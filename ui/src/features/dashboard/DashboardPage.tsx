@@ -5,7 +5,7 @@ import { useStats } from '@/api/queries'
 import type { Stats } from '@/api/types'
 import { fillBuckets } from '@/shared/buckets'
 import { codeOf, filterOf, nameOf, title } from '@/shared/failureNames'
-import { cost, count, duration } from '@/shared/format'
+import { cost, count, duration, plural } from '@/shared/format'
 import { nameColour } from '@/shared/palette'
 import { PERIODS, usePeriod } from '@/shared/period'
 import { Avatar, Select, SkeletonLines } from '@/shared/ui/basics'
@@ -196,7 +196,7 @@ function Modes({ modes }: { modes: Stats['failure_modes'] }) {
               <span className="truncate font-medium">{nameOf(mode)}</span>
               <span className="truncate text-2xs text-faint">{title(mode.category)}</span>
               <span className="tabular ml-auto shrink-0">
-                {count(mode.count)} <span className="text-faint">in {count(mode.traces)}</span>
+                {count(mode.count)} <span className="text-faint">in {plural(mode.traces, 'trace')}</span>
               </span>
             </span>
             <span aria-hidden className="h-1 overflow-hidden rounded-full bg-neutral-soft">
