@@ -71,6 +71,16 @@ SHOWN: dict[str, list[Story]] = {
             ("translator", "Kapitel zwei. Der Fluss war breit, und niemand kannte die Furt."),
             ("editor", "Chapter two is translated."),
         ),
+        story(
+            "How much did Acme grow in 2024?",
+            ("lead", "Find the growth of Acme in the year 2024."),
+            ("researcher", "A press release says that Acme grew by 18 per cent."),
+            ("lead", "Check that against the audited accounts, please."),
+            ("critic", "I object: the audited accounts show 8.2 per cent."),
+            ("lead", "Find the growth of Acme in the year 2024."),
+            ("researcher", "A press release says that Acme grew by 18 per cent."),
+            ("lead", "Acme grew by 18 per cent."),
+        ),
         # CrewAI does not let an agent call a tool the same way twice.
         told_by(
             ("langgraph", "autogen"),

@@ -122,11 +122,15 @@ def approves(text: str) -> bool:
 
 
 def prompted(talk: Talk, index: int) -> bool:
-    """Say whether what is said there was asked for: by the user, an objection or a question."""
+    """Say whether what is said there was asked for: by the user, a question or an objection."""
     before = talk.said[index - 1] if index else None
-    if before is None or before.sender == USER:
-        return before is not None
-    return before.text.rstrip().endswith("?") or objects(before.text) is not None
+    return asked(talk, index) or (before is not None and objects(before.text) is not None)
+
+
+def asked(talk: Talk, index: int) -> bool:
+    """Say whether what is said there follows on the user's words or on a question."""
+    before = talk.said[index - 1] if index else None
+    return before is not None and (before.sender == USER or before.text.rstrip().endswith("?"))
 
 
 _FOUND: Final[WeakKeyDictionary[Talk, list[Objection]]] = WeakKeyDictionary()
