@@ -1,10 +1,14 @@
 """Record tool executions, wherever they are first seen: the agent, its workbench, the tool."""
 
-from collections.abc import Mapping
+import asyncio
+import copy
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from autogen_core.code_executor import CodeExecutor, CodeResult
-from autogen_core.tools import BaseTool, ToolResult, Workbench
+from autogen_core.tools import BaseTool, FunctionTool, ToolResult, Workbench
+from opentelemetry import context as otel_context
 
 from agenttrace import payload, semconv
 from agenttrace_autogen import answers, requests, watching
@@ -51,6 +55,32 @@ def install(patches: Patches, recorder: Recorder) -> None:
         CodeExecutor,
         {"execute_code_blocks": watch(coroutine, by_executor, answers.code_execution)},
     )
+    patches.replace(FunctionTool, "run", _in_the_callers_context)
+
+
+def _in_the_callers_context(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Let what a plain function records belong to its call: AutoGen runs it in a thread.
+
+    Only OpenTelemetry's context goes there; of others the function sees as little as without us.
+    """
+
+    async def run(tool: Any, *args: Any, **options: Any) -> Any:
+        function = getattr(tool, "_func", None)
+        if callable(function) and not asyncio.iscoroutinefunction(function):
+            # A copy, because several calls may be under way.
+            tool = copy.copy(tool)
+            tool._func = partial(_inside, otel_context.get_current(), function)
+        return await original(tool, *args, **options)
+
+    return run
+
+
+def _inside(context: otel_context.Context, function: Callable[..., Any], **given: Any) -> Any:
+    token = otel_context.attach(context)
+    try:
+        return function(**given)
+    finally:
+        otel_context.detach(token)
 
 
 def install_for_agents(patches: Patches, recorder: Recorder, assistant: type, coder: type) -> None:

@@ -1,17 +1,21 @@
 """A LangGraph node runs a crew whose tool runs an AutoGen team: one run, one trace."""
 
 import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+import pytest
+from autogen_agentchat.teams import RoundRobinGroupChat
 from crewai.tools import tool
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 from agenttrace_autogen.capture import INSTRUMENTOR as AUTOGEN
 from agenttrace_crewai.capture import INSTRUMENTOR as CREWAI
 from agenttrace_langgraph.capture import LangGraphInstrumentor
-from support.autogen_apps import writer_and_critic
+from support.autogen_apps import agent as team_agent
+from support.autogen_apps import calls, writer_and_critic
 from support.crewai_apps import agent, crew, task, use
-from support.recorded import orphans, recorded, said
+from support.recorded import Recorded, causes, orphans, recorded, said, tree
 
 
 @tool
@@ -30,32 +34,112 @@ def desk(state: MessagesState) -> dict:
     return {"messages": [("ai", answer)]}
 
 
-def newsroom():
+def newsroom(node: Callable = desk):
     graph = StateGraph(MessagesState)
-    graph.add_node("desk", desk)
+    graph.add_node("desk", node)
     graph.add_edge(START, "desk")
     graph.add_edge("desk", END)
     return graph.compile(name="newsroom")
 
 
-def test_one_trace_with_the_right_parents_and_messages_across_the_frameworks() -> None:
+async def desk_async(state: MessagesState) -> dict:
+    editor = agent(
+        "Editor", use("ask_the_writers", question="a poem?"), "edited", tools=[ask_the_writers]
+    )
+    question = state["messages"][-1].content
+    answer = await crew((editor, task(question, editor)), name="editors").kickoff_async()
+    return {"messages": [("ai", answer.raw)]}
+
+
+def look_up(question: str) -> str:
+    """Ask the newsroom."""
+    answer = newsroom().invoke({"messages": [("user", question)]})
+    return answer["messages"][-1].content
+
+
+@pytest.fixture
+def record() -> Iterator[Recorded]:
+    """What all three captures record."""
     with ExitStack() as stack:
-        record = stack.enter_context(recorded(LangGraphInstrumentor()))
-        stack.enter_context(recorded(CREWAI))
-        stack.enter_context(recorded(AUTOGEN))
-        newsroom().invoke({"messages": [("user", "write something")]})
-        trace = record.trace
+        for instrumentor in (CREWAI, AUTOGEN):
+            stack.enter_context(recorded(instrumentor))
+        yield stack.enter_context(recorded(LangGraphInstrumentor()))
+
+
+DESK = [
+    "invoke_agent desk",
+    "  invoke_workflow editors",
+    "    task write something",
+    "      invoke_agent Editor",
+    "        chat scripted-1",
+    "        execute_tool ask_the_writers",
+    "          invoke_workflow RoundRobinGroupChat",
+    *[
+        line
+        for name in ("writer", "critic", "writer", "critic", "writer")
+        for line in (f"            invoke_agent {name}", "              chat")
+    ],
+    "        chat scripted-1",
+]
+TALK = [
+    ("desk", "Editor", "task", "write something"),
+    ("Editor", "writer", "task", "a poem?"),
+    ("writer", "critic", "broadcast", "w-msg0"),
+    ("critic", "writer", "broadcast", "c0"),
+    ("writer", "critic", "broadcast", "w-msg1"),
+    ("critic", "writer", "broadcast", "c1"),
+    ("writer", "Editor", "result", "w-msg2"),
+    ("Editor", "desk", "result", "edited"),
+]
+
+
+@pytest.mark.parametrize("node", [desk, desk_async])
+def test_a_node_runs_a_crew_whose_tool_runs_a_team(record: Recorded, node: Callable) -> None:
+    request = {"messages": [("user", "write something")]}
+    if node is desk:
+        newsroom().invoke(request)
+    else:
+        asyncio.run(newsroom(node).ainvoke(request))
+    trace = record.trace
 
     assert orphans(trace) == []
-    assert len(trace.roots) == 1
+    assert tree(trace) == ["invoke_workflow newsroom", *(f"  {line}" for line in DESK)]
     assert {a.name: a.framework for a in trace.agents} == {
         "desk": "langgraph",
         "Editor": "crewai",
         "writer": "autogen",
         "critic": "autogen",
     }
-    talk = [(sender, recipient) for sender, recipient, _, _ in said(trace)]
-    assert talk[:3] == [("user", "desk"), ("desk", "Editor"), ("Editor", "writer")]
-    assert talk[-2:] == [("Editor", "desk"), ("desk", "user")]
-    assert ("writer", "critic") in talk
-    assert talk[-3][1] == "Editor"
+    task_and_result = (
+        ("user", "desk", "task", "write something"),
+        ("desk", "user", "result", "edited"),
+    )
+    assert said(trace) == [task_and_result[0], *TALK, task_and_result[1]]
+    assert causes(trace)[:8] == [(0, None), *((n, n - 1) for n in range(1, 8))]
+    calls = [span for span in trace.spans if span.kind == "llm"]
+    assert [(c.tokens_in, c.tokens_out) for c in calls if c.agent == "Editor"] == [(7, 3), (7, 3)]
+
+
+def test_a_team_whose_tool_runs_a_graph_that_runs_a_crew(record: Recorded) -> None:
+    chief = team_agent(
+        "chief", calls("look_up", question="write something"), "thanks", tools=[look_up]
+    )
+    asyncio.run(RoundRobinGroupChat([chief], max_turns=1).run(task="go"))
+    trace = record.trace
+
+    assert orphans(trace) == []
+    assert tree(trace)[:5] == [
+        "invoke_workflow RoundRobinGroupChat",
+        "  invoke_agent chief",
+        "    chat",
+        "    execute_tool look_up",
+        "      invoke_workflow newsroom",
+    ]
+    assert tree(trace)[5 : 5 + len(DESK)] == [f"        {line}" for line in DESK]
+    talk = said(trace)
+    assert talk[:2] == [
+        ("user", "chief", "task", "go"),
+        ("chief", "desk", "task", "write something"),
+    ]
+    assert talk[2 : 2 + len(TALK)] == TALK
+    assert talk[2 + len(TALK)] == ("desk", "chief", "result", "edited")
