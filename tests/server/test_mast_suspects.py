@@ -43,6 +43,14 @@ def test_the_shape_of_a_run_is_told_from_who_speaks_after_whom() -> None:
 
     assert shape_of(Talk(flat)).kind == "peers"
     assert shape_of(Talk(flat)).machines == {"coder"}
+    alone = peers(
+        ("planner", "Look."),
+        *[("coder", CODE), ("runner", "exitcode: 0")] * 2,
+        ("coder", "So."),
+        ("coder", "80."),
+    )
+
+    assert shape_of(Talk(alone)).kind == "peers"
     assert (shape_of(Talk(led(3))).kind, shape_of(Talk(led(3))).lead) == ("led", "lead")
     assert shape_of(Talk(clerk)).kind == "dialog"
 

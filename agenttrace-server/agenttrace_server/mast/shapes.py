@@ -32,7 +32,8 @@ class Shape(msgspec.Struct, frozen=True):
 def shape_of(talk: Talk) -> Shape:
     """Return the shape of a run, told from who speaks after whom and not from any name.
 
-    One leads where half of all messages are theirs and the others hardly ever follow each other.
+    One leads where half of all messages are theirs, others do what comes after them, and hardly
+    ever follow each other.
     """
     shares = Counter(said.sender for said in talk.said)
     output = Counter(said.sender for said in talk.said if MACHINE.match(said.text))
@@ -49,6 +50,14 @@ def shape_of(talk: Talk) -> Shape:
         passed_on = sum(
             not {one.sender, after.sender} & {lead, USER} for one, after in pairwise(talk.said)
         )
-        if shares[lead] >= _LEADS * len(talk.said) and passed_on <= _PASSED_ON * others:
+        works_for_it = any(
+            one.sender == lead and after.sender in people and after.sender != lead
+            for one, after in pairwise(talk.said)
+        )
+        if (
+            works_for_it
+            and shares[lead] >= _LEADS * len(talk.said)
+            and passed_on <= _PASSED_ON * others
+        ):
             return Shape("led", lead, machines)
     return Shape("peers", machines=machines)
