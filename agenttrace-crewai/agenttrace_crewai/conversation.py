@@ -161,13 +161,18 @@ def _called(scope: Open, turn: Open, content: Any) -> None:
 
 
 def caller(scope: Open) -> tuple[str, str | None]:
-    """Who called the outermost crew, flow or agent of this scope, and on which message."""
+    """Who called the crew, flow or agent that this scope is part of, and on which message.
+
+    That may be an agent of another framework, which an agent of ours has called.
+    """
     room = scope.nearest(*_ROOMS) or scope
     inside = room.parent.nearest_agent() if room.parent else None
+    name = otel_context.get_value(semconv.CONTEXT_AGENT, room.previous)
+    ours = {around.agent for around in room.enclosing() if around is not room}
+    if isinstance(name, str) and name not in ours:
+        return name, None
     if inside is not None and inside.agent:
         return inside.agent, inside.received
-    outermost = list(room.enclosing())[-1]
-    name = otel_context.get_value(semconv.CONTEXT_AGENT, outermost.previous)
     return (name, None) if isinstance(name, str) else (USER, None)
 
 
@@ -229,15 +234,15 @@ def flow_ends(flow: Open, output: Any) -> None:
 def _gives_back(scope: Open, said: Said) -> None:
     """Give a result to the caller, or leave it to the flow around, which gives its own."""
     around = scope.parent.nearest(*_ROOMS, "tool_usage_started") if scope.parent else None
-    if around is not None and around.type == "flow_started":
+    recipient, _ = caller(scope)
+    if around is not None and around.type == "flow_started" and recipient == caller(around)[0]:
         around.facts.setdefault("said", []).append(said)
         return
-    recipient, _ = caller(scope)
     if recipient == said.agent:
         return
     message_id = say(scope, said.agent, recipient, said.content, "result", said.cause)
     inside = scope.parent.nearest_agent() if scope.parent else None
-    if inside is not None:
+    if inside is not None and inside.agent == recipient:
         inside.received = message_id
 
 

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 from autogen_agentchat.teams import RoundRobinGroupChat
+from crewai.flow.flow import Flow, listen, start
 from crewai.tools import tool
 from langgraph.graph import END, START, MessagesState, StateGraph
 
@@ -143,3 +144,58 @@ def test_a_team_whose_tool_runs_a_graph_that_runs_a_crew(record: Recorded) -> No
     ]
     assert talk[2 : 2 + len(TALK)] == TALK
     assert talk[2 + len(TALK)] == ("desk", "chief", "result", "edited")
+
+
+@tool("ask_the_newsroom")
+def ask_the_newsroom(question: str) -> str:
+    """Ask the newsroom."""
+    return look_up(question)
+
+
+def test_tasks_of_a_crew_at_the_same_time_run_graphs_that_run_crews(record: Recorded) -> None:
+    names = ("Boss", "Deputy")
+    asks = use("ask_the_newsroom", question="write something")
+    bosses = [agent(name, asks, f"{name} done", tools=[ask_the_newsroom]) for name in names]
+    tasks = [task(f"go, {boss.role}", boss, async_execution=True) for boss in bosses]
+    last = agent("Last", "all done")
+    ending = (last, task("end", last, context=tasks))
+    crew(*zip(bosses, tasks, strict=True), ending, name="outer").kickoff()
+    trace = record.trace
+
+    assert orphans(trace) == []
+    both = [("desk", "Editor", "task", "write something"), ("Editor", "desk", "result", "edited")]
+    expected = [
+        *[("user", name, "task", f"go, {name}") for name in names],
+        *[(name, "desk", "task", "write something") for name in names],
+        *[("desk", name, "result", "edited") for name in names],
+        *[(name, "Last", "task", f"{name} done") for name in names],
+        ("Last", "user", "result", "all done"),
+        *(both * 2),
+        *[one for one in TALK if one not in both] * 2,
+    ]
+    assert sorted(said(trace)) == sorted(expected)
+
+
+def test_methods_of_a_flow_run_a_graph_and_then_a_team(record: Recorded) -> None:
+    class Paper(Flow):
+        @start()
+        def desk(self) -> str:
+            return look_up("write something")
+
+        @listen(desk)
+        async def review(self, text: str) -> str:
+            result = await writer_and_critic().run(task=text)
+            return result.messages[-1].to_text()
+
+    assert Paper().kickoff() == "w-msg2"
+    trace = record.trace
+
+    assert orphans(trace) == []
+    assert said(trace) == [
+        ("user", "desk", "task", "write something"),
+        *TALK,
+        ("desk", "user", "result", "edited"),
+        ("user", "writer", "task", "edited"),
+        *TALK[2:6],
+        ("writer", "user", "result", "w-msg2"),
+    ]
