@@ -120,6 +120,15 @@ SHOWN: dict[str, list[Story]] = {
     ],
     "1.5": [
         story(
+            "Rename the column.",
+            ("lead", "Rename the column, please."),
+            ("coder", "I renamed the column to total. All done."),
+            ("lead", "Perfect!"),
+            ("coder", "Anytime."),
+            ("lead", "See you."),
+            ("coder", "See you!"),
+        ),
+        story(
             "Convert the price list to CSV.",
             ("lead", "Please convert prices.xlsx to CSV."),
             ("coder", "The conversion is done: prices.csv has 310 rows. The task is complete."),
@@ -236,6 +245,13 @@ SHOWN: dict[str, list[Story]] = {
     ],
     "2.5": [
         story(
+            "Publish the article on the river.",
+            ("writer", "The river is 300 kilometres long."),
+            ("checker", "I don't think that's right. Our atlas says 210 kilometres."),
+            ("writer", "Here is the layout with a nice picture."),
+            ("lead", "The article is published."),
+        ),
+        story(
             "Ship the report on refunds.",
             ("coder", "The query joins orders and refunds and sums both."),
             ("reviewer", "It counts each partial refund twice; that has to be fixed first."),
@@ -311,6 +327,11 @@ SHOWN: dict[str, list[Story]] = {
         ),
     ],
     "3.3": [
+        story(
+            "Does it build?",
+            ("ci", "It builds, everything passes.", Use("build", {}, "linker failed\nexit code 1")),
+            ("lead", "It builds."),
+        ),
         story(
             "Add rounding to the totals.",
             ("coder", "Totals are rounded to two digits now."),
@@ -540,6 +561,12 @@ NEAR_MISSES: dict[str, list[Story]] = {
             ("dev", "Merged and rolled out to everyone."),
             ("lead", "The pricing page is live."),
         ),
+        story(
+            "Write a haiku about rain.",
+            ("poet", "Soft rain on the roof, drops run down the glass, the street smells of dust."),
+            ("critic", "It is fine. I have no objections."),
+            ("poet", "Soft rain on the roof, drops run down the glass, the street smells of dust."),
+        ),
     ],
     "2.6": [
         story(
@@ -581,6 +608,16 @@ NEAR_MISSES: dict[str, list[Story]] = {
             "you send it.",
             ("clerk", "The totals are 81,200 and 79,900 euros."),
             ("lead", "I verified them: the ledger says 81,200 and 79,900 euros as well."),
+        ),
+        story(
+            "Who won the World Cup of 1998? Verify it with a second source before you answer.",
+            (
+                "scout",
+                "France won; the federation and the encyclopedia say so.",
+                Use("search_web", {"q": "World Cup 1998"}, "France"),
+                Use("search_web", {"q": "encyclopedia World Cup 1998"}, "France beat Brazil 3-0"),
+            ),
+            ("lead", "France won the World Cup of 1998."),
         ),
         story(
             "Fix the failing import.",

@@ -22,6 +22,9 @@ _LOST: Final = Hinted(
         r"(?:memory|recollection|context|thread|track)\b(?! windows?)": (
             *("memory", "recollection", "context", "thread", "track"),
         ),
+        r"\bI (?:do not|don['’]t|no longer) have (?:a |any )?(?:memory|recollection|record) of\b": (
+            *("memory", "recollection", "record"),
+        ),
         r"\b(?:what|which) (?:was|were) (?:the|my) (?:original )?(?:task|question|instructions?)"
         r"\b\?": ("what was", "what were", "which was", "which were"),
         r"\bI (?:do not|don['’]t|no longer|cannot|can['’]t) (?:remember|recall) (?:what|where|how"

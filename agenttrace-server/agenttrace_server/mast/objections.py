@@ -46,10 +46,12 @@ _OBJECTS: Final = Hinted(
         r" (?:in|with) (?:the|your|this)\b": ("error", "mistake", "bug", "flaw"),
         r"\bI (?:would |['’]d |must )?(?:strongly )?(?:advise|recommend|warn|caution) (?:you |us )?"
         r"(?:against|not to)\b": ("advise", "recommend", "warn", "caution"),
+        r"\bI (?:do not|don['’]t) (?:think|believe) (?:that|this|it)(?:['’]s| is| was)"
+        r" (?:right|correct|true|accurate)\b": ("think", "believe"),
         r"\b(?:will|would) not work\b|\bwon['’]t work\b": (
             *("not work", "won't work", "won’t work"),
         ),
-        r"\bI (?:still )?have (?:\w+ )?(?:concerns|doubts|objections)\b": (
+        r"\bI (?:still )?have (?!no |few )(?:\w+ )?(?:concerns|doubts|objections)\b": (
             *("concerns", "doubts", "object"),
         ),
     },
@@ -74,6 +76,7 @@ _APPROVES: Final = Hinted(
         r"\bno (?:further )?objections?\b": ("objection",),
         r"\ball (?:the )?(?:tests|checks) (?:have )?pass": ("pass",),
         r"\b(?:is|are) (?:all )?correct\b": ("correct",),
+        r"\beverything (?:passes|passed|works|is (?:fine|in order))\b": ("everything",),
     },
     re.IGNORECASE,
 )

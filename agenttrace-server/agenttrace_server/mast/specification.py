@@ -41,6 +41,7 @@ _DONE: Final = Hinted(
         r"<promise>": ("<promise>",),
         r"\b(?:is|are|has been|have been|was|were) (?:now |all |fully |successfully )*"
         r"(?:completed?|finished|done)\b": ("complete", "finished", "done"),
+        r"\b[Aa]ll done\b|\b[Tt]hat['’]s (?:all|it|everything)\b": ("all done", "that's", "that’s"),
     },
     re.NOFLAG,
 )
@@ -52,8 +53,8 @@ _MUCH: Final = 0.25
 _EMPTY_TALK: Final = re.compile(
     r"thank|you['’]re welcome|good ?bye|\bbye\b|have a (?:great|nice|good)|let me know if"
     r"|feel free to|glad (?:I|to)|happy to (?:help|work)|(?:great|good|nice|excellent) (?:work|job)"
-    r"|well done|appreciate|pleasure|take care|\bcheers\b|TERMINATE|\bcontinue\b"
-    r"|keep (?:going|solving)|anything else",
+    r"|well done|\bperfect\b|anytime|see you|appreciate|pleasure|take care|\bcheers\b|TERMINATE"
+    r"|\bcontinue\b|keep (?:going|solving)|anything else",
     re.IGNORECASE,
 )
 

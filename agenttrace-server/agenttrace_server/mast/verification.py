@@ -21,7 +21,7 @@ _CHECKS: Final = re.compile(
 _ASKED: Final = re.compile(
     r"\b(?:have|let|ask|get) (?:the |an? |your )?(?P<who>[\w-]+)(?: agent)? (?:to )?"
     r"(?:confirm|verify|check|review|validate|test|approve)\b"
-    r"|\b(?:verif(?:y|ied)|(?:double-?|cross-?)check(?:ed)?|validated?|proof-?read"
+    r"|\b(?:verif(?:y|ied)|(?:double|cross)[- ]?check(?:ed)?|validated?|proof-?read"
     r"|run (?:the|all|its) tests|test(?:ed)?)\b[^.\n]{0,80}\bbefore\b"
     r"|\bbefore (?:you |it |we )?(?:publish|answer|submit|deliver|send|merg|deploy|finish)\w*\b"
     r"[^.\n]{0,60}\b(?:verify|check|confirm|validate|test|review)\b",
@@ -39,7 +39,8 @@ _PROMISES: Final = re.compile(
     r"|rest\b|stay\b|keep\b)\w+[^?\n]{0,200}(?:[.:…]|\.\.\.)?\s*$"
     r"|\b(?:remaining|next) steps?(?: \w+){0,2}:"
     r"|\b(?:give (?:me|us)|just|one) (?:a |one )?moment\b[^?\n]{0,200}$"
-    r"|\bplease (?:wait|hold on|stand by|bear with)\b[^?\n]{0,200}$|\bstay tuned\b"
+    r"|\bplease (?:wait|hold on|stand by|bear with)\b[^?\n]{0,200}$"
+    r"|\bstay tuned\b|\bto be continued\b"
     r"|\b(?:is|are) still (?:in progress|under way|outstanding|to be \w+)\b[^?\n]{0,80}$",
     re.IGNORECASE,
 )
@@ -93,7 +94,8 @@ def asked_check_missing(talk: Talk) -> Iterator[FailureAnnotation]:
     """Find results that went out without the check the user had asked for (MAST 3.2).
 
     Sees a task that names who is to check, or wants a check before the end, in a run in which that
-    agent never ran, or in which no agent, tool or message has to do with checking. Cannot see
+    agent never ran, or in which no agent, tool or message has to do with checking; less sure where
+    tools were called more than once, for the second call may have been the check. Cannot see
     whether a check that was made was complete.
     """
     task, final = talk.task, talk.final
@@ -118,7 +120,7 @@ def asked_check_missing(talk: Talk) -> Iterator[FailureAnnotation]:
         agent=final.sender,
         evidence=quote(task.text, asked.start(), asked.end()),
         explanation="The task asks for a check before the end, and the run makes none.",
-        confidence=0.75,
+        confidence=0.75 if len(talk.tools) < 2 else 0.45,
         severity="high",
     )
 
