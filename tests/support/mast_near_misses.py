@@ -36,6 +36,9 @@ NEAR_MISSES: dict[str, list[Node]] = {
         answered("Answer in JSON.", '```json\n{"hotels": []}\n```'),
         answered("Explain it in two sentences.", "It costs 3.5 million. It is e.g. dear."),
         answered("Summarise the first paragraph of it.", "It is old.\n\nIt lies at the sea."),
+        answered("Name 2 pros and 1 con.", "1. Near\n2. Quiet\n3. Dear"),
+        answered("Suggest three to five names.", "1. Mar\n2. Sol\n3. Rio\n4. Foz"),
+        answered("Give me 5 minutes and a plan.", "1. Pack\n2. Leave"),
     ],
     "1.2": [
         role("You review. Never write code.", says("coder", "planner", "Rename x to total.")),

@@ -537,6 +537,20 @@ NEAR_MISSES: dict[str, list[Story]] = {
             ("coder", "The endpoint is GET /v2/members."),
         ),
         story(
+            "Do the tests of the parser pass?",
+            (
+                "tester",
+                "All 31 tests of the parser pass.",
+                Use(
+                    "run_tests",
+                    {"of": "parser"},
+                    "Warning: pkg_resources is deprecated, see setuptools for a migration guide.\n"
+                    "31 passed in 0.4s",
+                ),
+            ),
+            ("lead", "Yes, all 31 tests of the parser pass."),
+        ),
+        story(
             "Can we give the customer the blue paint?",
             (
                 "scout",
@@ -600,6 +614,11 @@ NEAR_MISSES: dict[str, list[Story]] = {
             "Translate the manual into Portuguese.",
             ("translator", "All nine chapters are translated."),
             ("lead", "The manual is translated. If you like, I will have it printed."),
+        ),
+        story(
+            "When do I get my money back?",
+            ("clerk", "The refund was sent today; it takes three to five days."),
+            ("lead", "Your refund was sent today. Please wait three to five days for it."),
         ),
     ],
     "3.2": [

@@ -13,6 +13,7 @@ _NUMBERS: Final = {name: number for number, name in enumerate(_NAMES.split("|"),
 _COUNT: Final = rf"(?P<n>\d+|{_NAMES})"
 _BAREST: Final = 4
 """So many words are still a bare number or name, with a unit or a title."""
+_COUNT_TOO: Final = rf"(?:\d+|{_NAMES})\b"
 _ENDS_SENTENCE: Final = re.compile(r"[.!?](?=\s|$)|\n")
 
 
@@ -113,8 +114,10 @@ _CHECKS: Final[tuple[tuple[re.Pattern[str], Check], ...]] = (
     (
         re.compile(
             rf"\b(?:suggest|propose|recommend|brainstorm|come up with|list|name|give (?:me|us)) "
-            rf"(?:me |us )?(?:the |exactly )?(?:top |best )?{_COUNT} (?:[a-z-]+ ){{0,2}}"
-            r"(?!words|sentences|paragraphs|pages|lines)[a-z-]+s\b",
+            rf"(?:me |us )?(?:the |exactly )?(?:top |best )?{_COUNT} "
+            r"(?:(?!to |or |and )[a-z-]+ ){0,2}"
+            r"(?!words|sentences|paragraphs|pages|lines|characters|tokens|seconds|minutes|hours|days"
+            rf"|weeks|months|years)[a-z-]+s\b(?!,? (?:and|or) {_COUNT_TOO})",
             re.IGNORECASE,
         ),
         _numbered,

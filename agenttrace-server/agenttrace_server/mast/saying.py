@@ -109,14 +109,15 @@ def withheld_warning(talk: Talk) -> Iterator[FailureAnnotation]:
 
     Sees an answer of a tool that warns in so many words, where the agent then reports to another
     one, and neither it nor anyone else ever uses the warning's own words. What its instructions
-    said before is no warning: frameworks remind of the format in a tool's answer. Cannot see a fact
-    that is withheld without being marked as important.
+    said before is no warning: frameworks remind of the format in a tool's answer. Nor is what code
+    prints as it runs. Cannot see a fact that is withheld without being marked as important.
     """
     for span in talk.tools:
         output = (span.output or "")[:8000]
         found = _WARNS.search(output)
         agent = talk.trace.agent_of(span)
-        if not found or agent is None or signs.tool_error(span):
+        runs_code = signs.RUNS.search(span.tool or span.name)
+        if not found or agent is None or runs_code or signs.tool_error(span):
             continue
         if found[0].lstrip(".! \n")[:60] in talk.prompts.get(agent, ""):
             continue

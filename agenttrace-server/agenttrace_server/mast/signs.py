@@ -65,6 +65,9 @@ _ERROR_TEXT = re.compile(
 )
 
 
+RUNS = re.compile(r"run|test|exec|bash|shell|python|terminal|compile|build|lint", re.IGNORECASE)
+"""Words in the names of tools that run code."""
+
 _REACT = re.compile(r"^Action: *(?P<name>[^\n]+?) *\nAction Input:", re.MULTILINE)
 """A tool call as Yao et al. 2022 (arXiv 2210.03629) have models write it, and CrewAI still does."""
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from agenttrace.models import USER, FailureAnnotation, Span
+from agenttrace_server.mast import signs
 from agenttrace_server.mast.finding import quote
 from agenttrace_server.mast.hinted import Hinted
 from agenttrace_server.mast.modes import mode_found
@@ -34,9 +35,6 @@ _PLAIN: Final = frozenset((0.0, 1.0, 2.0, 100.0))
 """Figures that code may bring in without anyone having given them."""
 
 _EDITS: Final = re.compile(r"edit|patch|replace|insert|apply|write_?(?:file|code)", re.IGNORECASE)
-_RUNS: Final = re.compile(
-    r"run|test|exec|bash|shell|python|terminal|compile|build|lint", re.IGNORECASE
-)
 _EDIT_SAID: Final = Hinted(
     {
         r"\bedit\w*\b[\w.]*\(": ("edit",),
@@ -173,7 +171,7 @@ def _is_edit(span: Span) -> bool:
 
 
 def _is_run(span: Span) -> bool:
-    return bool(_RUNS.search(span.tool or span.name))
+    return bool(signs.RUNS.search(span.tool or span.name))
 
 
 def _last_said(talk: Talk, sign: Hinted, final: Said) -> Said | None:

@@ -39,9 +39,9 @@ _PROMISES: Final = re.compile(
     r"|rest\b|stay\b|keep\b)\w+[^?\n]{0,200}(?:[.:…]|\.\.\.)?\s*$"
     r"|\b(?:remaining|next) steps?(?: \w+){0,2}:"
     r"|\b(?:give (?:me|us)|just|one) (?:a |one )?moment\b[^?\n]{0,200}$"
-    r"|\bplease (?:wait|hold on|stand by|bear with)\b[^?\n]{0,200}$"
-    r"|\bstay tuned\b|\bto be continued\b"
-    r"|\b(?:is|are) still (?:in progress|under way|outstanding|to be \w+)\b[^?\n]{0,80}$",
+    r"|\bplease (?:wait|hold on|stand by|bear with (?:me|us))(?: (?:a |one )?(?:moment|minute))?"
+    r"(?:,? (?:while|as|until) (?:I|we)\b[^?\n]{0,200})?[.!…]*\s*$"
+    r"|\bstay tuned\b|\bto be continued\b",
     re.IGNORECASE,
 )
 
