@@ -673,3 +673,60 @@ NEAR_MISSES: dict[str, list[Story]] = {
         ),
     ],
 }
+
+WENT_WELL: tuple[Story, ...] = (
+    story(
+        "Write a blog post on composting.",
+        ("researcher", "Heat: 60 degrees. Browns to greens: 3 to 1. Turn it weekly. No meat."),
+        ("writer", "Mix three parts browns with one part greens, and turn it weekly. Avoid meat."),
+        ("editor", "The draft is good; the ratio needs to be corrected to volume, not weight."),
+        (
+            "writer",
+            "By volume, mix three parts browns with one part greens, and turn it weekly. "
+            "Avoid meat.",
+        ),
+        ("editor", "Approved: by volume, three parts browns, one part greens, turned weekly."),
+    ),
+    story(
+        "Debate: is remote work better?",
+        ("pro", "It saves commuting; output rose by 4 % in the Stanford study."),
+        ("con", "I disagree: the study covers call centres only; teams lose informal talk."),
+        ("pro", "Right, it is limited to call centres; still, two newer studies find no loss."),
+        ("con", "I accept the newer studies for routine work."),
+        ("judge", "Better for routine work; for creative teams the evidence is mixed."),
+    ),
+    story(
+        "Prepare the quarterly deck. Each section is checked by finance before it goes out.",
+        ("sales", "Sales: 4.1 million, up 3 %."),
+        ("finance", "Sales checked against the ledger: correct."),
+        ("costs", "Costs: 3.2 million, down 1 %."),
+        ("finance", "Costs checked: correct."),
+        ("lead", "Deck: sales 4.1 million, up 3 %; costs 3.2 million, down 1 %."),
+    ),
+    story(
+        "Set up a repository with a README and a licence.",
+        (
+            "coder",
+            "Both files are there.",
+            Use("write_file", {"path": "README.md", "body": "<your description>"}, "ok"),
+            Use("write_file", {"path": "LICENSE", "body": "Apache-2.0"}, "ok"),
+        ),
+        ("reviewer", "Looks good to me."),
+        ("coder", "The repository has a README and a licence."),
+    ),
+    story(
+        "Cancel my order 12.",
+        (
+            "clerk",
+            "Your order 12 is cancelled; the 30 euros come back within 5 days.",
+            Use("get_order", {"id": "12"}, "open, 30 euros"),
+            Use("cancel_order", {"id": "12"}, "cancelled"),
+        ),
+        ("lead", "Order 12 is cancelled. Let me know if there is anything else I can do."),
+    ),
+    story(
+        "日本の首都はどこですか。",
+        ("researcher", "東京です。"),
+        ("lead", "日本の首都は東京です。"),
+    ),
+)

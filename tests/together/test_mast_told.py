@@ -7,7 +7,7 @@ from agenttrace.plugins import load_plugins
 from agenttrace_server.analyse.pipeline import find_failures
 from agenttrace_server.mast.modes import MODES
 from support.mast_told import TELLERS, Story
-from support.mast_told_stories import NEAR_MISSES, SHOWN
+from support.mast_told_stories import NEAR_MISSES, SHOWN, WENT_WELL
 
 
 def shown(trace: Trace) -> set[str]:
@@ -38,6 +38,12 @@ def test_a_real_run_that_nearly_shows_a_mode_is_shown_nothing(
     mode: str, teller: str, story: Story
 ) -> None:
     assert shown(TELLERS[teller](story)) == set()
+
+
+@pytest.mark.parametrize("teller", TELLERS)
+@pytest.mark.parametrize("number", range(len(WENT_WELL)))
+def test_a_real_run_that_went_well_has_no_finding_at_all(number: int, teller: str) -> None:
+    assert list(find_failures(TELLERS[teller](WENT_WELL[number]), load_plugins())) == []
 
 
 def test_every_framework_tells_six_runs_of_each_mode_on_either_side() -> None:

@@ -10,7 +10,7 @@ from agenttrace_server.mast.finding import quote
 from agenttrace_server.mast.hinted import Hinted
 from agenttrace_server.mast.memory import conversation_reset
 from agenttrace_server.mast.modes import mode_found
-from agenttrace_server.mast.objections import asked
+from agenttrace_server.mast.objections import asked, prompted
 from agenttrace_server.mast.talk import Said, Talk
 
 _FELL_SHORT: Final = re.compile(
@@ -117,7 +117,9 @@ def _repeated_task(talk: Talk, first: Said, later: Said, again: set[int]) -> flo
     """Return how sure it is that `later` repeats work that `first` had got done."""
     if len(later.words) < 4 or later.message.recipient == later.sender:
         return 0.0
-    if asked(talk, later.index):
+    # A question asks for the same again, an objection for something else.
+    same = later.words == first.words
+    if asked(talk, later.index) or (not same and prompted(talk, later.index)):
         return 0.0
     before, after = talk.answer(first), talk.answer(later)
     if before is None or before.index > later.index or _FELL_SHORT.search(before.text):
