@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from functools import cache
 from typing import Final
 
@@ -10,7 +11,7 @@ import pytest
 
 from agenttrace.models import Scope, Trace
 from agenttrace.plugins import Plugins, load_plugins
-from agenttrace.testing import Node, build
+from agenttrace.testing import Node, build, tool
 from agenttrace_server.analyse.pipeline import find_failures
 from agenttrace_server.mast.classify import RULES, modes
 from agenttrace_server.mast.faults import FAULTS
@@ -18,6 +19,7 @@ from agenttrace_server.mast.modes import MODES
 from support import captures
 from support.mast_near_misses import NEAR_MISSES
 from support.mast_shown import SHOWN
+from support.mast_stories import role
 
 FRAMEWORKS: Final = ("langgraph", "autogen", "crewai")
 
@@ -68,6 +70,14 @@ def test_a_near_miss_of_a_mode_is_not_shown_with_it(framework: str, mode: str, n
 def test_every_mode_has_six_runs_that_show_it_and_six_near_misses() -> None:
     assert set(SHOWN) == set(NEAR_MISSES) == set(MODES)
     assert all(len(nodes) >= 6 for table in (SHOWN, NEAR_MISSES) for nodes in table.values())
+
+
+def test_a_role_of_prohibitions_without_end_takes_no_longer_than_its_length() -> None:
+    began = time.process_time()
+    node = role("never use " * 20_000, tool("search", output="done"))
+    assert shown(build(node, plugins=plugins())) == set()
+
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("name", captures.TRACES)

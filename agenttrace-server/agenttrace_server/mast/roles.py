@@ -35,6 +35,7 @@ _PROVIDED: Final = re.compile(
     re.IGNORECASE,
 )
 """What after a prohibition makes it one under conditions, which only its meaning would tell."""
+_SENTENCE: Final = 300
 _ENDS_SENTENCE: Final = re.compile(r"[.;!:](?=\s|$)|\n")
 _NAME_PART: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _CODE: Final = re.compile(r"^```(?:\w+)?\n(?=[^`]*\w)|^(?:def|class|import) \w+", re.MULTILINE)
@@ -107,8 +108,9 @@ def _forbidden(role: str) -> Iterator[re.Match[str]]:
     for never in _NEVER.each(role):
         signs_of_it = (sign.match(role, never.end()) for sign in (_CODE_IS_IT, _TOOL, _ACT))
         for found in filter(None, signs_of_it):
-            end = _ENDS_SENTENCE.search(role, found.end())
-            if not _PROVIDED.search(role, found.end(), end.start() if end else len(role)):
+            furthest = found.end() + _SENTENCE
+            end = _ENDS_SENTENCE.search(role, found.end(), furthest)
+            if not _PROVIDED.search(role, found.end(), end.start() if end else furthest):
                 yield found
 
 
