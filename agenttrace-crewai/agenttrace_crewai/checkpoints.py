@@ -1,8 +1,8 @@
 """Record where a crew or flow could be taken up again: at every task's start and end, every method.
 
-The state is JSON. Of a crew: its inputs and, task by task, what identifies the task and the output
-it has given, in the form CrewAI's own `TaskOutput` dumps to. Of a flow: its state, the methods that
-are done with what each returned, and what its agents have said so far.
+The state is JSON. Of a crew: its inputs, what its planner said and, task by task, what identifies
+the task and the output it has given, in the form CrewAI's own `TaskOutput` dumps to. Of a flow: its
+state, the methods that are done with what each returned, and what its agents have said so far.
 """
 
 import json
@@ -98,6 +98,7 @@ def _crew_state(crew: Open, tasks: list[Any], after: int) -> Callable[[], str]:
     outputs = [getattr(one, "output", None) for one in tasks]
     described = [(one.description, one.expected_output) for one in tasks]
     inputs = dict(crew.facts.get("inputs") or {})
+    plans = _said(crew, "plans")
     process = str(getattr(getattr(crew.source, "process", None), "value", ""))
 
     def build() -> str:
@@ -107,6 +108,7 @@ def _crew_state(crew: Open, tasks: list[Any], after: int) -> Callable[[], str]:
                 "process": process,
                 "inputs": inputs,
                 "next": after,
+                "plans": plans,
                 "tasks": [
                     {
                         "key": getattr(one, "key", None),
@@ -127,6 +129,10 @@ def _crew_state(crew: Open, tasks: list[Any], after: int) -> Callable[[], str]:
     return build
 
 
+def _said(room: Open, fact: str) -> list[dict[str, str]]:
+    return [{"agent": one.agent, "content": one.content} for one in room.facts.get(fact, ())]
+
+
 def _dumped(output: Any) -> Any:
     """An output as JSON, with the object it may hold by that object's own class."""
     return output.model_dump(mode="json", serialize_as_any=True)
@@ -139,7 +145,7 @@ def of_method(scope: Open, event: Any) -> None:
         return
     scope.facts["method"] = event.method_name
     done = list(flow.facts.get("methods", ()))
-    said = [{"agent": one.agent, "content": one.content} for one in flow.facts.get("said", ())]
+    said = _said(flow, "said")
     state = event.state
     dump = getattr(state, "model_dump", None)
     judged = list(getattr(flow.source, "human_feedback_history", None) or ())

@@ -4,6 +4,7 @@
 - A task, or a single agent, that starts from nothing: whoever called the crew says what to do
   (`task`): the user, the agent whose tool it runs in, an agent of another framework, or the agent
   of an earlier crew of the same flow whose output it was given.
+- A crew that plans first: its planner says to each task's agent what the plan for it is (`task`).
 - Delegation: `delegate_work_to_coworker` (`task`) and `ask_question_to_coworker` (`question`), and
   what comes back (`result`, `answer`).
 - What a crew, a flow or a single agent gives back, said by its last agent to the caller.
@@ -54,9 +55,12 @@ def say(
 
 def restore(room: Open) -> None:
     """What a crew or flow that goes on from a checkpoint had said before that."""
-    said = getattr(room.source, "_agenttrace_said", None)
-    if said:
-        room.facts["said"] = [Said(task, agent, content, None) for task, agent, content in said]
+    for fact in ("said", "plans"):
+        earlier = getattr(room.source, f"_agenttrace_{fact}", None)
+        if earlier:
+            room.facts[fact] = [
+                Said(task, agent, content, None) for task, agent, content in earlier
+            ]
 
 
 def agent_starts(turn: Open, content: Any) -> None:
@@ -136,14 +140,18 @@ def _task_given(task: Open, turn: Open) -> None:
     recipient = turn.agent or ""
     crew = task.nearest("crew_kickoff_started")
     given = str(task.facts.get("context") or "")
+    description = getattr(task.facts.get("task"), "description", "")
     earlier: list[Said] = crew.facts.get("said", []) if crew else []
+    for plan in crew.facts.get("plans", []) if crew else []:
+        if plan.content in description:
+            turn.received = say(task, plan.agent, recipient, plan.content, "task", plan.cause)
     wanted = getattr(task.facts.get("task"), "context", None)
     for said in earlier:
         chosen = not isinstance(wanted, list) or any(said.task is one for one in wanted)
         if chosen and said.agent != recipient and said.content and said.content in given:
             turn.received = say(task, said.agent, recipient, said.content, "task", said.cause)
     if turn.received is None:
-        _called(task, turn, getattr(task.facts.get("task"), "description", ""))
+        _called(task, turn, description)
 
 
 def _called(scope: Open, turn: Open, content: Any) -> None:
@@ -209,7 +217,10 @@ def task_ends(task: Open, output: Any) -> None:
         return
     raw = str(getattr(output, "raw", output) or gave.content)
     said = Said(task.facts.get("task"), gave.agent, raw, gave.cause)
-    if crew is not None:
+    plans = getattr(getattr(output, "pydantic", None), "list_of_plans_per_task", None)
+    if crew is not None and plans:  # the crew's planner, whose plans become part of the tasks
+        crew.facts["plans"] = [said._replace(content=plan.plan) for plan in plans if plan.plan]
+    elif crew is not None:
         crew.facts.setdefault("said", []).append(said)
     else:
         _gives_back(task, said)

@@ -43,6 +43,7 @@ def crew(made: Any, state: Any, recorded: Any) -> Run:
     made.checkpoint_kickoff_event_id = "agenttrace-replay"
     made.before_kickoff_callbacks = []  # the inputs are what they had made of them
     object.__setattr__(made, "_agenttrace_said", said)
+    object.__setattr__(made, "_agenttrace_plans", _earlier(state.get("plans", ())))
     made.stream = False
     return lambda: made.kickoff(inputs=state["inputs"] or None)
 
@@ -151,9 +152,12 @@ def flow(made: Any, state: Any) -> Run:
 
     object.__setattr__(made, "_execute_method", execute)
     object.__setattr__(made, "_agenttrace_done", done)
-    said = [(None, one["agent"], one["content"]) for one in state.get("said", ())]
-    object.__setattr__(made, "_agenttrace_said", said)
+    object.__setattr__(made, "_agenttrace_said", _earlier(state.get("said", ())))
     return lambda: asyncio.run(made.kickoff_async())
+
+
+def _earlier(said: Sequence[Mapping[str, str]]) -> list[tuple[None, str, str]]:
+    return [(None, one["agent"], one["content"]) for one in said]
 
 
 def _check_methods(made: Any, names: Sequence[str]) -> None:

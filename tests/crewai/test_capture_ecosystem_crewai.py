@@ -221,6 +221,28 @@ def test_a_task_that_is_left_out_says_nothing(run) -> None:
     ]
 
 
+def test_a_crew_that_plans_tells_each_agent_its_plan(run) -> None:
+    plans = [
+        {"task_number": number, "task": f"task {number}", "plan": plan}
+        for number, plan in enumerate((" 1. look it up", " 2. write it down"), start=1)
+    ]
+    planner = ScriptedModel([final(json.dumps({"list_of_plans_per_task": plans}))])
+    team = relay("A", "B")
+    team.planning, team.planning_llm = True, planner
+
+    team.kickoff()
+
+    (_, summary), *rest = zip(run.trace.messages, said(run.trace), strict=True)
+    assert summary[:3] == ("user", "Task Execution Planner", "task")
+    assert [told for _, told in rest] == [
+        ("Task Execution Planner", "A", "task", " 1. look it up"),
+        ("Task Execution Planner", "B", "task", " 2. write it down"),
+        ("A", "B", "task", "A out"),
+        ("B", "user", "result", "B out"),
+    ]
+    assert causes(run.trace) == [(0, None), (1, 0), (2, 0), (3, 1), (4, 3)]
+
+
 def test_a_guardrail_that_asks_a_model_judges_what_the_agent_gave(run) -> None:
     bad, good = json.dumps({"valid": False, "feedback": "longer"}), json.dumps({"valid": True})
     judge = LLMGuardrail(description="long", llm=ScriptedModel([final(bad), final(good)]))

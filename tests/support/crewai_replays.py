@@ -3,6 +3,7 @@
 Each function makes the whole application anew, as a worker's module would.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -75,6 +76,18 @@ def chain() -> Crew:
     return crew(
         *[(w, task(f"do {{topic}} {w.role}", w, name=w.role)) for w in workers], name="chain"
     )
+
+
+def planned() -> Crew:
+    """Three tasks whose crew makes a plan for each of them first."""
+    plans = [
+        {"task_number": number, "task": name, "plan": f" as <planned for {name}>"}
+        for number, name in enumerate(("Ann", "Bob", "Cay"), start=1)
+    ]
+    made = chain()
+    made.planning = True
+    made.planning_llm = Reader(lambda told: json.dumps({"list_of_plans_per_task": plans}))
+    return made
 
 
 def parallel() -> Crew:
@@ -244,6 +257,7 @@ class LoopFlow(Flow):
 
 APPLICATIONS: dict[str, tuple[Callable[[], Any], dict[str, Any] | None]] = {
     "chain": (chain, {"topic": "tea"}),
+    "planned": (planned, {"topic": "tea"}),
     "parallel": (parallel, None),
     "shopper": (shopper, None),
     "hierarchy": (hierarchy, None),
