@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import select
 
 from agenttrace.errors import StoreUnavailable
@@ -36,6 +38,20 @@ def cut_connections(store: SqlStore) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(kept=st.text(st.sampled_from("{}\",\\\n\0 '%$NULaé漢"), max_size=12))
+@example("NULL")
+@example('{"a": "b\\\\\\"c"}')
+def test_any_text_comes_back_from_a_row_that_is_put(store: SqlStore, kept: str) -> None:
+    store.write([span(1)])
+
+    store.keep_judgement(trace_id(), "digest", kept)
+
+    assert store.judgement(trace_id(), "digest") == kept.replace("\0", "\ufffd")
 
 
 def test_a_restart_of_the_database_is_survived(store: SqlStore) -> None:

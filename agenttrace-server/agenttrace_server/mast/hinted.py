@@ -48,8 +48,8 @@ class Hinted:
         """
         lowered = text[:furthest].lower()
         found: dict[int, re.Match[str]] = {}
-        for hint, patterns in self._by_hint.items():
-            place = lowered.find(hint)
+        for hint in [word for word in self._by_hint if word in lowered]:
+            patterns, place = self._by_hint[hint], lowered.find(hint)
             for _ in range(_MOST_PLACES):
                 if place < 0:
                     break

@@ -155,12 +155,20 @@ def _statement(table: Table, tail: str) -> str:
     return f"INSERT INTO {table.name} ({columns}) SELECT * FROM unnest({arrays}) {tail}"
 
 
-def _array(column: Column[Any], values: Sequence[Any]) -> list[Any]:
-    """Return the values of a column as the driver wants them: of one type, without NUL."""
+def _array(column: Column[Any], values: Sequence[Any]) -> str:
+    """Return the values of a column as PostgreSQL writes an array, of one type and without NUL.
+
+    The driver would write it itself, but much slower: each escaped character by a call in Python.
+    """
     kind = column.type.python_type
     if kind is str:
-        return _clean(values)
-    return [value if value is None or type(value) is kind else kind(value) for value in values]
+        return "{" + ",".join("NULL" if v is None else _quoted(v) for v in _clean(values)) + "}"
+    return "{" + ",".join("NULL" if v is None else str(kind(v)) for v in values) + "}"
+
+
+def _quoted(value: Any) -> str:
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _clean(values: Sequence[Any]) -> list[Any]:
