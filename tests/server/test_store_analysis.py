@@ -1,6 +1,7 @@
 """Claims on traces to analyse, and what is kept of the answers."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
 
 import msgspec
 import pytest
@@ -162,6 +163,31 @@ def test_a_later_analysis_replaces_an_earlier_one(store: Store) -> None:
     assert store.graph(T) == {"x": 1}
     assert store.traces(TraceQuery(agent="planner")).total == 0
     assert [s.message_count for s in store.traces(TraceQuery()).items] == [1]
+
+
+@pytest.mark.parametrize("earlier", [*permutations("abc")], ids="".join)
+@pytest.mark.parametrize("seen", [1, 2, 3])
+def test_messages_of_one_moment_stay_in_the_order_last_found(
+    store: Store, earlier: tuple[str, ...], seen: int
+) -> None:
+    sent = {
+        name: Message(
+            message_id=name,
+            trace_id=T,
+            span_id=span_id(1),
+            sender="planner",
+            recipient="coder",
+            sent_at=5,
+        )
+        for name in "abc"
+    }
+    store.write([span(1)])
+    store.save(claimed(store), Analysis(messages=tuple(sent[name] for name in earlier[:seen])))
+    store.write([span(2, 1)])
+
+    store.save(claimed(store), Analysis(messages=tuple(sent.values())))
+
+    assert [message.message_id for message in store.messages(T)] == ["a", "b", "c"]
 
 
 def test_an_analysis_of_an_older_version_does_not_undo_a_newer_one(store: Store) -> None:

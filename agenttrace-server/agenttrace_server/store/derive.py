@@ -3,12 +3,13 @@
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import astuple
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Table,
     and_,
     delete,
@@ -232,18 +233,14 @@ class Saving:
             for trace_id, of_trace in messages.items()
             for message in of_trace
         }
-        gone = [
-            row
-            for key, row in stored.items()
-            if found.get(key) is None or found[key] != tuple(row[1:])
-        ]
+        kept = _in_place(found, stored) if stored else set()
+        gone = [row for key, row in stored.items() if key not in kept]
         self._search.forget_messages(
             self._tx, {row.trace_id for row in gone}, {row.message_no for row in gone}
         )
         for start in range(0, len(gone), 500):
             numbers = [row.message_no for row in gone[start : start + 500]]
             self._tx.execute(delete(MESSAGES).where(MESSAGES.c.message_no.in_(numbers)))
-        kept = stored.keys() - {(row.trace_id, row.message_id) for row in gone}
         new = [row for key, row in found.items() if key not in kept]
         if new:
             first = self._dialect.take(self._tx, "message", len(new))
@@ -252,6 +249,30 @@ class Saving:
 
     def _are(self, rows: Table, trace_ids: Collection[str]) -> tuple[ColumnElement[bool], ...]:
         return rows.c.project_id == self._project_id, rows.c.trace_id.in_(sorted(trace_ids))
+
+
+_SENT_AT: Final = [column.name for column in MESSAGES.c].index("sent_at") - 1
+
+
+def _in_place(
+    found: Mapping[tuple[str, str], tuple[Any, ...]], stored: Mapping[tuple[str, str], Row[Any]]
+) -> set[tuple[str, str]]:
+    """Return which stored messages are as found, and in their place among those of their moment.
+
+    What is sent at the same moment is read in the order of its numbers, and new ones are higher.
+    """
+    kept: set[tuple[str, str]] = set()
+    latest: dict[tuple[str, int], float] = {}
+    for key, row in found.items():
+        there = stored.get(key)
+        moment = key[0], row[_SENT_AT]
+        higher = there is not None and there.message_no > latest.get(moment, -1)
+        if there is not None and higher and tuple(there[1:]) == row:
+            latest[moment] = there.message_no
+            kept.add(key)
+        else:
+            latest[moment] = math.inf
+    return kept
 
 
 def _added_up(used: Sequence[ModelUse]) -> tuple[int, int, float | None]:
