@@ -88,6 +88,16 @@ def parse(value: Any) -> Any:
     return value
 
 
+def unquoted(value: Any) -> Any:
+    """Return the text in a JSON string, and any other value as it is."""
+    if isinstance(value, str) and value[:1] == '"' and value[-1:] == '"':
+        try:
+            return msgspec.json.decode(value)
+        except (msgspec.DecodeError, UnicodeError):
+            return value
+    return value
+
+
 def render(messages: Sequence[ChatMessage]) -> str | None:
     """Return one plain message as its text, several (or one with more to it) as JSON."""
     if not messages:

@@ -6,6 +6,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -35,7 +36,7 @@ def agenttrace_normalizer(scope: Scope) -> Normalizer:  # noqa: ARG001 - reads e
 
 def read(raw: RawSpan) -> Span:
     """Return the span with everything that its attributes and events say about it."""
-    attributes = _with_event_attributes(raw)
+    attributes = _said_by(raw)
     kind = _kind(raw, attributes)
     error, status, message = _outcome(raw)
     span = Span(
@@ -57,7 +58,7 @@ def read(raw: RawSpan) -> Span:
         kind,
         _framework(raw, attributes),
         _agent(raw, attributes, kind),
-        _name(attributes, "agent_role"),
+        _role(attributes),
         _model(attributes),
         _provider(attributes),
         _tool(raw, attributes, kind),
@@ -65,15 +66,17 @@ def read(raw: RawSpan) -> Span:
         _output(raw, attributes, kind),
         _count(attributes, "tokens_in"),
         _count(attributes, "tokens_out"),
-        _amount(attributes, "cost_usd"),
+        _amount(attributes, semconv.ALIASES["cost_usd"]),
         _name(attributes, "session"),
         error,
     )
     return smolagents.named(span) if kind in ("agent", "llm") else span
 
 
-def _with_event_attributes(raw: RawSpan) -> Attributes:
+def _said_by(raw: RawSpan) -> Attributes:
     """The span's attributes, and below them those that came as the event form of the same."""
+    if raw.scope.name.startswith(semconv.QUOTED):
+        return {key: chat.unquoted(value) for key, value in raw.attributes.items()}
     details = [event.attributes for event in raw.events if event.name == _EVENT_WITH_ATTRIBUTES]
     if not details:
         return raw.attributes
@@ -98,17 +101,21 @@ def _kind(raw: RawSpan, attributes: Attributes) -> Kind:
 
 
 def _refined(raw: RawSpan, attributes: Attributes, said_by: str, kind: str) -> Kind:
-    """OpenInference has no kinds for workflows and handoffs: its spans only look different."""
+    """Some have no kinds for workflows and handoffs: their spans only look different."""
+    if kind == "agent" and raw.parent_id is None and _is_openai_agents_run(raw, attributes):
+        return "workflow"
     if said_by == "openinference.span.kind":
         if kind == "tool" and raw.name.startswith("handoff to "):
             return "handoff"
-        if raw.parent_id is None:
-            if str(attributes[said_by]).lower() == "chain":
-                return "workflow"
-            # OpenAI Agents' whole run is marked AGENT too, but only real agents get this one.
-            if raw.scope.name.endswith("openai_agents") and "llm.system" not in attributes:
-                return "workflow"
+        if raw.parent_id is None and str(attributes[said_by]).lower() == "chain":
+            return "workflow"
     return cast(Kind, kind)
+
+
+def _is_openai_agents_run(raw: RawSpan, attributes: Attributes) -> bool:
+    """OpenAI Agents' whole run is marked as an agent too, but only real agents have these."""
+    named = ("llm.system", semconv.GEN_AI_AGENT_NAME)
+    return raw.scope.name.endswith("openai_agents") and not any(n in attributes for n in named)
 
 
 def _framework(raw: RawSpan, attributes: Attributes) -> str | None:
@@ -136,7 +143,9 @@ def _agent(raw: RawSpan, attributes: Attributes, kind: Kind) -> str | None:
     if kind == "workflow" or attributes.get(semconv.GEN_AI_OPERATION_NAME) == "create_agent":
         return None
     name = _name(attributes, "agent")
-    if name is not None or kind != "agent":
+    if kind != "agent":
+        return None if name in semconv.NO_NAMES else name
+    if name is not None:
         return name
     return (
         _name(attributes, "agent_of_kind")
@@ -156,6 +165,11 @@ def _named_by_span(raw: RawSpan, attributes: Attributes) -> str | None:
 
 def _after(text: str, prefix: str) -> str | None:
     return text.removeprefix(prefix).strip() or None if text.startswith(prefix) else None
+
+
+def _role(attributes: Attributes) -> str | None:
+    role = _name(attributes, "agent_role")
+    return None if role in semconv.NO_NAMES else role
 
 
 def _model(attributes: Attributes) -> str | None:
@@ -192,7 +206,7 @@ def _input(raw: RawSpan, attributes: Attributes, kind: Kind) -> str | None:
     if own is not None:
         return own
     if kind == "tool":
-        return _plain(attributes, "tool_input")
+        return _plain(attributes, "tool_input") or _texts(_said(raw, attributes, incoming=True))
     given = attributes.get(semconv.GEN_AI_INPUT_MESSAGES)
     if given:
         messages = chat.read(given)
@@ -214,7 +228,7 @@ def _output(raw: RawSpan, attributes: Attributes, kind: Kind) -> str | None:
     if own is not None:
         return own
     if kind == "tool":
-        return _plain(attributes, "tool_output")
+        return _plain(attributes, "tool_output") or _texts(_said(raw, attributes, incoming=False))
     given = attributes.get(semconv.GEN_AI_OUTPUT_MESSAGES)
     if given:
         return chat.render(chat.read(given)) or as_text(given)
@@ -231,6 +245,10 @@ def _output(raw: RawSpan, attributes: Attributes, kind: Kind) -> str | None:
         or chat.render(_said(raw, attributes, incoming=False))
         or _documents(attributes)
     )
+
+
+def _texts(messages: list[ChatMessage]) -> str | None:
+    return "\n".join(message["content"] for message in messages) or None
 
 
 def _plain(attributes: Attributes, field: str) -> str | None:
@@ -286,8 +304,12 @@ def _as_item(event: SpanEvent) -> dict[str, Any]:
         item |= {"messages": parsed} if isinstance(parsed, (list, dict)) else {"content": parsed}
         item.setdefault("role", role[event.name])
     if event.name == "gen_ai.choice":
-        item["message"] = chat.parse(item.get("message"))
+        message = chat.parse(item.get("message"))
+        # Strands puts the content alone where others have the message.
+        item |= {"message": message} if isinstance(message, dict) else {"content": message}
         item.setdefault("role", "assistant")
+    if isinstance(parts := chat.parse(item.get("content")), list):
+        item["content"] = parts
     item["tool_calls"] = chat.parse(item.get("tool_calls"))
     return item
 
@@ -366,12 +388,16 @@ def _name(attributes: Attributes, field: str) -> str | None:
 
 
 def _count(attributes: Attributes, field: str) -> int | None:
-    number = _amount(attributes, field)
+    number = _amount(attributes, semconv.ALIASES[field])
+    for key in semconv.USAGES if number is None else ():
+        usage = chat.parse(attributes.get(key))
+        if isinstance(usage, dict):
+            number = _amount(usage, semconv.IN_USAGE[field])
     return None if number is None else int(number)
 
 
-def _amount(attributes: Attributes, field: str) -> float | None:
-    for key in semconv.ALIASES[field]:
+def _amount(attributes: Attributes, keys: Sequence[str]) -> float | None:
+    for key in keys:
         value = attributes.get(key)
         if value is None or isinstance(value, bool):
             continue

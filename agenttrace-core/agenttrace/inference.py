@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -135,11 +135,21 @@ def _last_of(said: str | None, role: str) -> str | None:
     return next((m["content"] for m in reversed(messages) if m["role"] == role), "") or None
 
 
+def _asked(span: Span) -> str | None:
+    """What a run was asked: of a whole conversation it was given, what the user said last."""
+    return span.input if _ours(span) else _last_of(span.input, "user") or span.input
+
+
+def _answered(span: Span) -> str | None:
+    """What a run answered: of all that it said, the last."""
+    return span.output if _ours(span) else _last_of(span.output, "assistant") or span.output
+
+
 class _Heard:
     """Who was told something and who answered, and when: what needs no inferring."""
 
     def __init__(self, messages: Iterable[Message]) -> None:
-        self._first_told: dict[str, int] = {}
+        self._told_at: dict[str, list[int]] = {}
         self._last_answered: dict[str, int] = {}
         self._pairs: set[tuple[str, str]] = set()
         self.user_asked = False
@@ -154,15 +164,16 @@ class _Heard:
             self.user_answered |= message.recipient == USER
             if message.type in _DOWN:
                 for name in (message.recipient, *message.audience):
-                    self._first_told[name] = min(at, self._first_told.get(name, at))
+                    insort(self._told_at.setdefault(name, []), at)
             if message.type in _UP:
                 latest = self._last_answered.get(message.sender, at)
                 self._last_answered[message.sender] = max(at, latest)
 
-    def told(self, run: Span) -> bool:
-        """Whether somebody told the run's agent what to do, before it ended."""
-        at = self._first_told.get(run.agent or "")
-        return at is not None and at <= run.end_ns
+    def told(self, run: Span, since: int = 0) -> bool:
+        """Whether somebody told the run's agent what to do, since a time and before it ended."""
+        times = self._told_at.get(run.agent or "", [])
+        place = bisect_left(times, since)
+        return place < len(times) and times[place] <= run.end_ns
 
     def answered(self, run: Span, outer: str) -> bool:
         """Whether the run's agent gave an answer, to the one above it or at all, since it began."""
@@ -189,8 +200,10 @@ def _handoffs(trace: Trace, heard: _Heard) -> list[Message]:
         elif span.kind == "tool" and (target := TRANSFER.match(span.tool or "")):
             outer = outer_tool[span.span_id]
             seen_twice = outer is not None and outer.tool == span.tool
-            recipient = None if seen_twice else agents.get(slug(target[1]))
             sender = trace.agent_of(span)
+            recipient = None if seen_twice else agents.get(slug(target[1]))
+            if target[1] == "agent" and not recipient and not seen_twice:
+                recipient = _named_in(span, agents) or _begins_next(begun, span, sender)
         else:
             continue
         if not sender or not recipient or sender == recipient or heard.talked(sender, recipient):
@@ -200,6 +213,13 @@ def _handoffs(trace: Trace, heard: _Heard) -> list[Message]:
             content = _arguments(trace, span, recipient)
         found.append(_message(span, sender, recipient, "handoff", content, STATED, span.end_ns))
     return found
+
+
+def _named_in(handoff: Span, agents: Mapping[str, str]) -> str | None:
+    """Whom a tool that hands over to any agent was given."""
+    given = chat.parse(handoff.input)
+    texts = given.values() if isinstance(given, dict) else ()
+    return next((agents[slug(t)] for t in texts if isinstance(t, str) and slug(t) in agents), None)
 
 
 def _arguments(trace: Trace, handoff: Span, recipient: str) -> str | None:
@@ -257,7 +277,14 @@ def _nested(trace: Trace, in_runs: Runs, heard: _Heard) -> list[Message]:
         if not heard.told(run):
             during = run.parent_id if run.parent_id in trace.by_id else run.span_id
             task = _message(
-                run, outer.agent, run.agent, "task", run.input, NESTED, run.start_ns, during=during
+                run,
+                outer.agent,
+                run.agent,
+                "task",
+                _asked(run),
+                NESTED,
+                run.start_ns,
+                during=during,
             )
             found.append(task)
         if run.error is None and not heard.answered(run, outer.agent):
@@ -268,7 +295,7 @@ def _nested(trace: Trace, in_runs: Runs, heard: _Heard) -> list[Message]:
                     run.agent,
                     outer.agent,
                     "result",
-                    run.output,
+                    _answered(run),
                     NESTED,
                     run.end_ns,
                     caused_by=cause,
@@ -286,7 +313,7 @@ def _noted(trace: Trace, in_runs: Runs, heard: _Heard) -> list[Message]:
         if before is None or before == run.agent or before not in names or run.agent is None:
             continue
         if not heard.told(run):
-            found.append(_message(run, before, run.agent, "task", run.input, NOTED, run.start_ns))
+            found.append(_message(run, before, run.agent, "task", _asked(run), NOTED, run.start_ns))
     return found
 
 
@@ -297,16 +324,21 @@ def _flows(_: Trace, in_runs: Runs, heard: _Heard) -> list[Message]:
     """
     found = []
     beside = [run for run, outer in in_runs if outer is None]
+    # What was told to an earlier run of an agent inside another was not told to this one.
+    ended: dict[str, int] = {}
+    inside = deque(run for run, outer in in_runs if outer is not None)
     for index, run in enumerate(beside):
-        if run.agent is None or not run.input or heard.told(run):
+        while inside and inside[0].start_ns < run.start_ns:
+            earlier_run = inside.popleft()
+            ended[earlier_run.agent or ""] = earlier_run.end_ns
+        if run.agent is None or not run.input or heard.told(run, ended.get(run.agent, 0)):
             continue
         for earlier in beside[max(0, index - _FURTHEST_FLOW) : index]:
             if earlier.agent in (None, run.agent) or earlier.end_ns > run.start_ns:
                 continue
-            if earlier.agent and _flows_into(earlier.output or "", run.input):
-                message = _message(
-                    run, earlier.agent, run.agent, "task", earlier.output, FLOWS, run.start_ns
-                )
+            said = _answered(earlier)
+            if earlier.agent and _flows_into(said or "", run.input):
+                message = _message(run, earlier.agent, run.agent, "task", said, FLOWS, run.start_ns)
                 found.append(message)
     return found
 
@@ -342,7 +374,7 @@ def _with_user(trace: Trace, in_runs: Runs, heard: _Heard) -> list[Message]:
             continue  # whatever the user said is recorded; a resumed run begins without a word
         first, last = inside[0], max(inside, key=lambda run: run.end_ns)
         sure = OUTERMOST if first.span_id == root_id else IN_WORKFLOW
-        task, result = root.input or first.input, root.output or last.output
+        task, result = _asked(root) or _asked(first), _answered(root) or _answered(last)
         if not heard.user_asked and task and first.agent:
             found.append(_message(root, USER, first.agent, "task", task, sure, root.start_ns))
         if not heard.user_answered and result and last.agent and root.error is None:

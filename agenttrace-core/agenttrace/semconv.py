@@ -85,6 +85,15 @@ CONTEXT_AGENT = "agenttrace.agent"
 """Key in the OTel context (no attribute): the agent at work, so that a crew called by a graph knows
 who called it."""
 
+_OF_LANGCHAIN = {
+    "llm": "llm",
+    "embedding": "llm",
+    "tool": "tool",
+    "retriever": "retriever",
+    "reranker": "retriever",
+    "chain": "other",
+}
+
 # How a span says what it is, most specific first: (attribute, value in lower case) -> kind.
 # `invoke_agent` comes after OpenLLMetry's own kinds, because it marks workflows and tasks so too.
 KINDS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -113,7 +122,12 @@ KINDS: tuple[tuple[str, dict[str, str]], ...] = (
             "plan": "other",
             "goto": "handoff",
             "handoff": "handoff",
+            "agent_handoff": "handoff",
             "transfer": "handoff",
+            # Strands
+            "invoke_swarm": "workflow",
+            "invoke_graph": "workflow",
+            "execute_event_loop_cycle": "other",
         },
     ),
     (
@@ -132,6 +146,9 @@ KINDS: tuple[tuple[str, dict[str, str]], ...] = (
         },
     ),
     ("traceloop.span.kind", {"agent": "agent", "tool": "tool"}),
+    ("langsmith.span.kind", _OF_LANGCHAIN),
+    ("langfuse.observation.type", _OF_LANGCHAIN | {"generation": "llm", "agent": "agent"}),
+    ("mlflow.spanType", _OF_LANGCHAIN | {"chat_model": "llm", "agent": "agent"}),
     ("llm.request.type", {"chat": "llm", "completion": "llm", "embedding": "llm"}),
     (
         "ai.operationId",
@@ -176,6 +193,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "llm.request.model",
         "ai.model.id",
         "model_name",
+        "langfuse.observation.model.name",
+        "mlflow.llm.model",
     ),
     "provider": (
         GEN_AI_PROVIDER_NAME,
@@ -185,6 +204,8 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "llm.vendor",
         "ai.model.provider",
         "traceloop.association.properties.ls_provider",
+        "langfuse.observation.metadata.ls_provider",
+        "mlflow.llm.provider",
     ),
     "tokens_in": (
         GEN_AI_USAGE_INPUT_TOKENS,
@@ -212,6 +233,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "langfuse.session.id",
         "ai.telemetry.metadata.sessionId",
         "thread_id",
+        "mlflow.trace.session",
     ),
     "tool": (GEN_AI_TOOL_NAME, "tool.name", "ai.toolCall.name", "mcp.tool.name"),
     "tool_input": (
@@ -221,6 +243,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "input.value",
         "traceloop.entity.input",
         "tool.parameters",
+        "langfuse.observation.input",
+        "mlflow.spanInputs",
+        "gen_ai.prompt",
+        "gcp.vertex.agent.tool_call_args",
     ),
     "tool_output": (
         GEN_AI_TOOL_CALL_RESULT,
@@ -228,6 +254,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "ai.toolCall.result",
         "output.value",
         "traceloop.entity.output",
+        "langfuse.observation.output",
+        "mlflow.spanOutputs",
+        "gen_ai.completion",
+        "gcp.vertex.agent.tool_response",
     ),
     "input": (
         "traceloop.entity.input",
@@ -237,6 +267,9 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "gen_ai.task.input",
         "gen_ai.retrieval.query.text",
         "smolagents.task",
+        "langfuse.observation.input",
+        "mlflow.spanInputs",
+        "gen_ai.prompt",
     ),
     "output": (
         "final_result",
@@ -246,16 +279,47 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "ai.response.object",
         "gen_ai.task.output",
         "gen_ai.retrieval.documents",
+        "langfuse.observation.output",
+        "mlflow.spanOutputs",
+        "gen_ai.completion",
     ),
     # Values that hold a request or a response of a model, in a shape of the model's provider.
-    "request": ("input.value", "ai.prompt.messages", "gen_ai.prompt", "request_data"),
-    "response": ("output.value", "gen_ai.completion", "response_data"),
+    "request": (
+        "input.value",
+        "ai.prompt.messages",
+        "gen_ai.prompt",
+        "request_data",
+        "langfuse.observation.input",
+        "mlflow.spanInputs",
+        "gcp.vertex.agent.llm_request",
+    ),
+    "response": (
+        "output.value",
+        "gen_ai.completion",
+        "response_data",
+        "langfuse.observation.output",
+        "mlflow.spanOutputs",
+        "gcp.vertex.agent.llm_response",
+    ),
     # A whole conversation: what was asked, everything in between, and what came out.
     "conversation": ("pydantic_ai.all_messages", "all_messages_events"),
     # Message events as one attribute instead of span events.
     "message_events": ("events",),
     "invocation": ("llm.invocation_parameters", "gen_ai.request.parameters"),
 }
+
+# Attributes that hold all counts of tokens at once, and what each is called there.
+USAGES = ("langfuse.observation.usage_details", "mlflow.chat.tokenUsage")
+IN_USAGE = {
+    "tokens_in": ("input_tokens", "prompt_tokens", "input"),
+    "tokens_out": ("output_tokens", "completion_tokens", "output"),
+}
+
+# Instrumentations whose attributes are JSON, so that text in them has quotes.
+QUOTED = ("langfuse", "mlflow")
+
+# Names that an instrumentation gives to what it has none for.
+NO_NAMES = frozenset(("OpenAI Agent", "OpenAI Agents instrumentation"))
 
 # The id that a model's provider gave to its answer: two spans with the same one are one call.
 RESPONSE_IDS = (GEN_AI_RESPONSE_ID, "llm.response.id", "ai.response.id")

@@ -6,6 +6,7 @@ What each convention can tell (read off their dumps): all name agents by role.
   agent; task to task by the text of the prompt.
 - OpenInference: task to task by `graph.node.parent_id`; tools; delegation as a tool in which the
   coworker has no span of its own. With its event listener, all that CrewAI's own tracing has.
+- OpenLIT: model calls of their client; task to task by their order only.
 - OpenLLMetry: no calls; delegation as an agent in an agent; task to task by their order only.
 """
 
@@ -36,6 +37,7 @@ NATIVE = "crewai"
 OPENINFERENCE = "openinference.instrumentation.crewai"
 EVENT_LISTENER = f"{OPENINFERENCE}._event_listener"
 OPENLLMETRY = "opentelemetry.instrumentation.crewai"
+OPENLIT = "openlit.instrumentation.crewai"
 
 _DELEGATES = {
     "delegate_work_to_coworker": "task",
@@ -53,6 +55,8 @@ def for_scope(scope: Scope) -> Normalizer | None:
         return read_openinference
     if scope.name.startswith(OPENLLMETRY):
         return read_openllmetry
+    if scope.name.startswith(OPENLIT):
+        return read_openlit
     return None
 
 
@@ -131,6 +135,15 @@ def read_openllmetry(raw: RawSpan) -> Span:
     return _with(span)
 
 
+def read_openlit(raw: RawSpan) -> Span:
+    """Read a span of OpenLIT, which calls the methods of flows `invoke_agent` too."""
+    span = genai.read(raw)
+    method = span.kind == "agent" and semconv.GEN_AI_AGENT_NAME not in raw.attributes
+    # CrewAI runs each agent as a flow of its own.
+    inside = raw.attributes.get(semconv.GEN_AI_WORKFLOW_NAME) == "AgentExecutor"
+    return _with(span, kind="other", agent=None) if method or inside else _with(span)
+
+
 class _Turn(msgspec.Struct):
     """An agent at work on a task of its own: in order, what a crew's conversation is made of."""
 
@@ -145,7 +158,7 @@ class _Turn(msgspec.Struct):
 
 def messages(trace: Trace) -> Iterable[Message]:
     """Tell the messages of CrewAI runs that others recorded; nothing for our own capture."""
-    ours = {NATIVE, OPENINFERENCE, OPENLLMETRY}
+    ours = {NATIVE, OPENINFERENCE, OPENLLMETRY, OPENLIT}
     spans = [s for s in trace.spans if s.framework == FRAMEWORK and _convention(s) in ours]
     crews: dict[str, list[_Turn]] = {}
     for span in spans:
@@ -165,7 +178,7 @@ def messages(trace: Trace) -> Iterable[Message]:
 
 
 def _convention(span: Span) -> str:
-    known = (OPENINFERENCE, OPENLLMETRY)
+    known = (OPENINFERENCE, OPENLLMETRY, OPENLIT)
     return next((one for one in known if span.scope.name.startswith(one)), span.scope.name)
 
 

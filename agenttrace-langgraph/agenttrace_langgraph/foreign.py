@@ -16,7 +16,7 @@ import msgspec
 
 from agenttrace.chat import as_text, parse
 from agenttrace.models import USER, Message, MessageType, Span, Trace
-from agenttrace_langgraph.normalizer import OPENINFERENCE, OPENLLMETRY, WORKFLOW_NODES
+from agenttrace_langgraph.normalizer import FOREIGN, WORKFLOW_NODES
 from agenttrace_langgraph.recorded import (
     Place,
     exception_text,
@@ -70,7 +70,7 @@ class Group(msgspec.Struct):
 
 def messages(trace: Trace) -> Iterable[Message]:
     """Return the messages between the agents of every foreign LangGraph run in the trace."""
-    if not any(s.scope.name.startswith((OPENINFERENCE, OPENLLMETRY)) for s in trace.spans):
+    if not any(s.scope.name.startswith(FOREIGN) for s in trace.spans):
         return ()
     return _Reader(trace).messages()
 

@@ -1,6 +1,7 @@
-"""Read the spans of LangGraph runs: our own capture's, OpenInference's and OpenLLMetry's.
+"""Read the spans of LangGraph runs: our own capture's, and those of other instrumentations.
 
-What the other two can tell, from their own recordings of one application:
+LangSmith, Langfuse and MLflow keep LangChain's run metadata as OpenInference does; OpenLIT keeps
+none. What the two richest can tell, from their own recordings of one application:
 
 | | OpenInference | OpenLLMetry |
 |---|---|---|
@@ -31,13 +32,21 @@ from agenttrace_langgraph.recorded import (
     stopped_by,
     texts,
 )
-from agenttrace_langgraph.roles import DEFAULT_GRAPH_NAME, UNNAMED_AGENT, is_one_agent
+from agenttrace_langgraph.roles import (
+    DEFAULT_GRAPH_NAME,
+    UNNAMED_AGENT,
+    is_inside_agent,
+    is_one_agent,
+)
 from agenttrace_langgraph.speech import asked, said
 
 FRAMEWORK = "langgraph"
 OWN = "agenttrace.langgraph"
 OPENINFERENCE = "openinference.instrumentation.langchain"
 OPENLLMETRY = "opentelemetry.instrumentation.langchain"
+FOREIGN = (OPENINFERENCE, OPENLLMETRY, "langsmith", "langfuse", "mlflow")
+"""How the scopes begin whose spans say which node of a graph they are of."""
+OPENLIT = "openlit.instrumentation.langgraph"
 WORKFLOW_NODES = "gen_ai.workflow.nodes"
 
 
@@ -45,13 +54,13 @@ def normalizer_of(scope: Scope) -> Normalizer | None:
     """Return the function that reads a scope's spans, or None if it is not LangGraph's."""
     if scope.name == OWN:
         return genai.read
-    if scope.name.startswith((OPENINFERENCE, OPENLLMETRY)):
+    if scope.name.startswith(FOREIGN):
         return read
-    return None
+    return read_openlit if scope.name == OPENLIT else None
 
 
 def read(raw: RawSpan) -> Span:
-    """Read a span of OpenInference or OpenLLMetry; what is not LangGraph's stays as it is."""
+    """Read a span that another instrumentation recorded; what is not LangGraph's stays as it is."""
     span = genai.read(raw)
     if WORKFLOW_NODES in raw.attributes:
         return _with(raw, span, **_graph(raw, span))
@@ -61,6 +70,13 @@ def read(raw: RawSpan) -> Span:
     if span.kind in ("llm", "tool", "retriever", "handoff"):
         return _with(raw, span, agent=None)
     return _with(raw, span, **_run(raw, span, place))
+
+
+def read_openlit(raw: RawSpan) -> Span:
+    """Read a span of OpenLIT, which says `invoke_agent` of each node, also of those in an agent."""
+    span = genai.read(raw)
+    part = span.kind == "agent" and span.agent is not None and is_inside_agent(span.agent)
+    return _with(raw, span, kind="other", agent=None) if part else _with(raw, span)
 
 
 def _run(raw: RawSpan, span: Span, place: Place) -> dict[str, Any]:

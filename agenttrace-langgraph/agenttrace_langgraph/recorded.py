@@ -6,11 +6,17 @@ from typing import Any
 
 import msgspec
 
-from agenttrace.chat import parse
+from agenttrace.chat import parse, unquoted
 from agenttrace.models import RawSpan
 from agenttrace_langgraph.roles import Path, is_inside_agent, is_tools, path_of
 
-_PROPERTIES = "traceloop.association.properties."
+# Where instrumentations put the run metadata that is no JSON text in `metadata`, best first.
+_PREFIXES = (
+    "traceloop.association.properties.",
+    "langsmith.metadata.",
+    "langfuse.observation.metadata.",
+    "langfuse.trace.metadata.",
+)
 _INTEGRATIONS = frozenset({"langgraph", "langchain_create_agent"})
 _EXCEPTION = re.compile(
     r"(?:^|\.)(GraphInterrupt|NodeInterrupt|ParentCommand|GraphBubbleUp|GraphDrained"
@@ -104,11 +110,12 @@ def _metadata(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     facts = parse(attributes.get("metadata"))
     if isinstance(facts, Mapping):
         return facts
-    return {
-        key.removeprefix(_PROPERTIES): value
-        for key, value in attributes.items()
-        if key.startswith(_PROPERTIES)
-    }
+    found: dict[str, Any] = {}
+    for prefix in _PREFIXES:
+        for key, value in attributes.items():
+            if key.startswith(prefix):
+                found.setdefault(key.removeprefix(prefix), parse(unquoted(value)))
+    return found
 
 
 def _integer(value: Any) -> int:

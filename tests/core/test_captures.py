@@ -25,6 +25,18 @@ class Expected(NamedTuple):
 WRITER_CRITIC = {"writer", "critic"}
 PLANNER_WORKER = {"planner", "worker"}
 TRIAGE_REFUND = {"Triage Agent", "Refund Agent"}
+TRIAGE_REFUND_IDS = {"triage_agent", "refund_agent"}
+STRANDS = {"workflow": 1, "agent": 4, "llm": 8, "tool": 4, "other": 8}
+METHODS = {
+    "call_llm_and_parse",
+    "check_max_iterations",
+    "check_todos_available",
+    "continue_iteration",
+    "finalize",
+    "generate_plan",
+    "initialize_reasoning",
+    "route_by_answer_type",
+}
 # A LangGraph team: two supervisor turns, plan and writer call a model; two look-ups call a tool.
 LANGGRAPH_OPENINFERENCE = {"workflow": 1, "other": 9, "llm": 4, "tool": 2}
 LANGGRAPH_OPENLLMETRY = {"workflow": 1, "agent": 2, "handoff": 2, "other": 9, "llm": 4, "tool": 2}
@@ -152,6 +164,42 @@ EXPECTED = {
         1, {"agent": 2, "llm": 8, "tool": 3, "other": 4}, {"triage", "refund_agent"}, 4
     ),
     "otel-proto_trace": Expected(1, {"other": 1}, set()),
+    # Building the workflow is a trace of its own; then the team runs alone, and in a workflow.
+    "agent-framework-1.23.0": Expected(
+        3, {"agent": 5, "llm": 9, "tool": 4, "other": 11}, TRIAGE_REFUND_IDS, 9
+    ),
+    "agno-openinference-1.0.15": Expected(
+        1, {"agent": 2, "llm": 4, "tool": 2}, {"Triage Team", "Refund Agent"}, 4
+    ),
+    "google-adk-2.13.0": Expected(
+        1, {"workflow": 1, "agent": 2, "llm": 3, "tool": 2}, TRIAGE_REFUND_IDS, 3
+    ),
+    # LangGraph's plugin finds the agents in the metadata.
+    "langfuse-5.0.4-langgraph": Expected(2, {"agent": 2, "other": 9, "llm": 6, "tool": 2}, set()),
+    "langsmith-0.15.1-langgraph": Expected(2, {"other": 11, "llm": 6, "tool": 2}, set()),
+    "mlflow-3.17.2-langgraph": Expected(2, {"other": 11, "llm": 6, "tool": 2}, set()),
+    "openai-agents-genai-0.1.0": Expected(
+        2,
+        {"workflow": 2, "agent": 4, "llm": 7, "tool": 3, "handoff": 1, "other": 10},
+        TRIAGE_REFUND,
+        7,
+    ),
+    # OpenLIT calls every method of a flow an agent, and CrewAI runs each agent as a flow; the
+    # plugin knows them.
+    "openlit-1.45.0-crewai": Expected(
+        3,
+        {"workflow": 3, "agent": 26, "llm": 2, "other": 4},
+        {"Researcher", "Writer", *METHODS},
+        50,
+    ),
+    "openlit-1.45.0-langgraph": Expected(
+        5,
+        {"workflow": 2, "agent": 8, "llm": 6, "tool": 2, "other": 9},
+        {*TRIAGE_REFUND_IDS, "model", "writer", "critic"},
+        7,
+    ),
+    "strands-1.62.0": Expected(2, STRANDS, TRIAGE_REFUND_IDS, 7),
+    "strands-1.62.0-latest": Expected(2, STRANDS, TRIAGE_REFUND_IDS, 7),
 }
 
 

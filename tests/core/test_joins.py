@@ -257,7 +257,7 @@ def test_two_runs_of_the_same_app_stay_two() -> None:
     assert not {i for i in groups[0] if len(i) > 32}
 
 
-IN_PARTS = ("autogen", "langchain-traceloop")
+IN_PARTS = ("autogen", "langchain-traceloop", "openlit")
 
 
 @pytest.mark.parametrize("name", [n for n in TRACES if not n.startswith(IN_PARTS)])

@@ -8,7 +8,7 @@ import pytest
 from agenttrace import semconv
 from agenttrace.hookspecs import hookimpl
 from agenttrace.messages import content_hash, find_checkpoints, find_messages
-from agenttrace.models import Message, SpanEvent, Trace
+from agenttrace.models import Message, Scope, SpanEvent, Trace
 from agenttrace.plugins import Plugins
 from agenttrace.testing import (
     agent,
@@ -282,6 +282,16 @@ class TestHandoffs:
 
         assert pairs(trace).count(("triage", "billing")) == 1
 
+    @pytest.mark.parametrize("given", ['{"agent_name": "billing"}', None])
+    def test_a_tool_that_hands_over_to_any_agent_names_it_or_means_the_next(
+        self, given: str | None
+    ) -> None:
+        call = tool("transfer_to_agent", input=given)
+        others = [agent("billing")] if given is None else [agent("stock"), agent("billing")]
+        trace = build(workflow("run", agent("triage", call), *others))
+
+        assert pairs(trace) == [("triage", "billing")]
+
     def test_a_transfer_to_nobody_in_the_trace_is_only_a_tool_call(self) -> None:
         trace = build(workflow("run", agent("triage", tool("transfer_to_savings_account"))))
 
@@ -333,6 +343,35 @@ class TestGraphAndFlow:
             ("reviewer", "user"),
         ]
         assert [m.confidence for m in trace.messages] == [0.7, 0.75, 0.75, 0.7]
+
+    def test_what_an_earlier_run_inside_another_was_told_was_not_told_to_a_later_one(self) -> None:
+        trace = build(
+            workflow(
+                "run",
+                agent("triage", agent("refund", input="refund it"), output="All is refunded."),
+                agent("refund", input="Check: All is refunded."),
+            )
+        )
+
+        assert ("triage", "refund", "task", "All is refunded.") in said(trace)
+
+    def test_of_a_whole_conversation_the_message_is_what_was_said_last(self) -> None:
+        given = [
+            {"role": "system", "content": "You refund."},
+            {"role": "user", "content": "Refund order 17"},
+        ]
+        answered = [
+            {"role": "assistant", "content": "", "tool_calls": [{"name": "look_up"}]},
+            {"role": "tool", "content": "30 euros"},
+            {"role": "assistant", "content": "Refunded"},
+        ]
+        run = agent("refund", input=given, output=answered, scope=Scope("somebody.else"))
+        trace = build(agent("triage", run, scope=Scope("somebody.else")))
+
+        assert said(trace) == [
+            ("triage", "refund", "task", "Refund order 17"),
+            ("refund", "triage", "result", "Refunded"),
+        ]
 
     def test_several_outputs_in_one_input_are_several_messages(self) -> None:
         trace = build(
