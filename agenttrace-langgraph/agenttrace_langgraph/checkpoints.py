@@ -51,13 +51,17 @@ def record(graph: Graph, tasks: Iterable[Any], *, first: bool = False) -> None:
 def _checkpoint(loop: Any) -> dict[str, Any]:
     """Return the loop's checkpoint with the values its channels have now.
 
-    Without a checkpointer, and with durability "exit", the loop's own has none.
+    Without a checkpointer, and with durability "exit", the loop's own has none. What is untracked
+    is in no checkpoint: a run that is continued has it not.
     """
+    from langgraph.channels.untracked_value import UntrackedValue
+
     checkpoint = dict(loop.checkpoint)
     versions = dict(checkpoint["channel_versions"])
     values: dict[str, Any] = {}
     for name, channel in loop.channels.items():
-        if name in versions and channel.is_available():
+        tracked = name in versions and not isinstance(channel, UntrackedValue)
+        if tracked and channel.is_available():
             values[name] = _value(channel)
     checkpoint["channel_values"] = values
     checkpoint["channel_versions"] = versions
