@@ -235,11 +235,22 @@ def crew_ends(crew: Open, output: Any) -> None:
 
 
 def flow_ends(flow: Open, output: Any) -> None:
-    """A flow ends: the last agent that ran in it gives its result to the caller."""
+    """A flow ends: an agent that ran in it gives its result to the caller.
+
+    It is whose words stand last in the result, or who ran last: of crews that run at once, which
+    one ends last is chance.
+    """
     said: list[Said] = flow.facts.get("said", [])
     if said:
-        content = said[-1].content if output is None else getattr(output, "raw", output)
-        _gives_back(flow, Said(None, said[-1].agent, str(content), said[-1].cause))
+        content = str(said[-1].content if output is None else getattr(output, "raw", output))
+        ended = max(reversed(said), key=lambda one: _stands_at(one.content, content))
+        _gives_back(flow, Said(None, ended.agent, content, ended.cause))
+
+
+def _stands_at(words: str, text: str) -> int:
+    """Where some words end in a text at last, -1 where they are not in it."""
+    found = text.rfind(words) if words else -1
+    return found + len(words) if found >= 0 else -1
 
 
 def _gives_back(scope: Open, said: Said) -> None:

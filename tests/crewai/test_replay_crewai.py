@@ -18,6 +18,7 @@ from support.crewai_apps import agent, crew, task, use
 from support.crewai_replays import (
     APPLICATIONS,
     GatherFlow,
+    Reader,
     ReviewFlow,
     asking,
     chain,
@@ -123,7 +124,16 @@ def test_a_task_beside_one_that_diverges_is_answered_from_the_record(run) -> Non
 
 
 def test_a_task_that_ran_beside_another_says_where_to_go_back_to(run) -> None:
-    trace = ran(run, parallel)
+    right_is_at_work = threading.Event()
+
+    def slow_left():
+        made = parallel()
+        left, right, _ = made.agents
+        left.llm = Reader(lambda told: f"<left> {right_is_at_work.wait(60)}")
+        right.llm = Reader(lambda told: f"<right> {right_is_at_work.set()}")
+        return made
+
+    trace = ran(run, slow_left)
 
     found = checkpoint(trace, "before right")
 

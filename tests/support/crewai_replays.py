@@ -3,6 +3,7 @@
 Each function makes the whole application anew, as a worker's module would.
 """
 
+import asyncio
 import json
 import re
 from collections import Counter
@@ -255,6 +256,27 @@ class LoopFlow(Flow):
         return f"finished {self.state['last']}"
 
 
+class WriteFlow(Flow):
+    """An outline by one crew, and a chapter each by two that write at once."""
+
+    @start()
+    def outline(self) -> str:
+        planner = relay("Planner")
+        return crew((planner, task("outline", planner))).kickoff().raw
+
+    @listen(outline)
+    async def write(self, outline: str) -> list[str]:
+        async def chapter(author: Any) -> str:
+            words = f"write a chapter of {outline}"
+            return (await crew((author, task(words, author))).kickoff_async()).raw
+
+        return list(await asyncio.gather(*map(chapter, (relay("First"), relay("Second")))))
+
+    @listen(write)
+    def join(self, chapters: list[str]) -> str:
+        return " and ".join(chapters)
+
+
 APPLICATIONS: dict[str, tuple[Callable[[], Any], dict[str, Any] | None]] = {
     "chain": (chain, {"topic": "tea"}),
     "planned": (planned, {"topic": "tea"}),
@@ -266,5 +288,6 @@ APPLICATIONS: dict[str, tuple[Callable[[], Any], dict[str, Any] | None]] = {
     "review flow": (ReviewFlow, None),
     "gather flow": (GatherFlow, None),
     "loop flow": (LoopFlow, None),
+    "write flow": (WriteFlow, None),
 }
 """Each application, and its inputs."""
