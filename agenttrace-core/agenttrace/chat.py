@@ -182,6 +182,11 @@ def _wrapped(item: dict[str, Any], depth: int) -> list[ChatMessage] | None:
         inner = item.get(key)
         if isinstance(inner, (list, dict)) and (found := _read(inner, depth + 1)):
             return found
+    # Gemini's request and response: turns in the one, a turn in the other.
+    for key in ("contents", "content") if "role" not in item else ():
+        inner = item.get(key)
+        if isinstance(inner, (list, dict)) and (found := _read(inner, depth + 1)):
+            return found
     kind = _kind(item)
     if kind == "constructor" and isinstance(item.get("kwargs"), dict):
         name = (item.get("id") or ["?"])[-1] if isinstance(item.get("id"), list) else "?"

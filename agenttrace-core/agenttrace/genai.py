@@ -36,7 +36,7 @@ def agenttrace_normalizer(scope: Scope) -> Normalizer:  # noqa: ARG001 - reads e
 
 def read(raw: RawSpan) -> Span:
     """Return the span with everything that its attributes and events say about it."""
-    attributes = _said_by(raw)
+    attributes = _attributes(raw)
     kind = _kind(raw, attributes)
     error, status, message = _outcome(raw)
     span = Span(
@@ -73,8 +73,8 @@ def read(raw: RawSpan) -> Span:
     return smolagents.named(span) if kind in ("agent", "llm") else span
 
 
-def _said_by(raw: RawSpan) -> Attributes:
-    """The span's attributes, and below them those that came as the event form of the same."""
+def _attributes(raw: RawSpan) -> Attributes:
+    """The span's attributes as plain values, below them those that came as events of the same."""
     if raw.scope.name.startswith(semconv.QUOTED):
         return {key: chat.unquoted(value) for key, value in raw.attributes.items()}
     details = [event.attributes for event in raw.events if event.name == _EVENT_WITH_ATTRIBUTES]

@@ -199,10 +199,10 @@ def _handoffs(trace: Trace, heard: _Heard) -> list[Message]:
             recipient = recipient or _begins_next(begun, span, sender)
         elif span.kind == "tool" and (target := TRANSFER.match(span.tool or "")):
             outer = outer_tool[span.span_id]
-            seen_twice = outer is not None and outer.tool == span.tool
-            sender = trace.agent_of(span)
-            recipient = None if seen_twice else agents.get(slug(target[1]))
-            if target[1] == "agent" and not recipient and not seen_twice:
+            if outer is not None and outer.tool == span.tool:
+                continue  # seen twice
+            sender, recipient = trace.agent_of(span), agents.get(slug(target[1]))
+            if recipient is None and target[1] == "agent":
                 recipient = _named_in(span, agents) or _begins_next(begun, span, sender)
         else:
             continue
@@ -323,23 +323,22 @@ def _flows(_: Trace, in_runs: Runs, heard: _Heard) -> list[Message]:
     Only outermost runs: one inside another agent's run was told by that agent.
     """
     found = []
-    beside = [run for run, outer in in_runs if outer is None]
+    beside: list[tuple[Span, str]] = []
     # What was told to an earlier run of an agent inside another was not told to this one.
-    ended: dict[str, int] = {}
-    inside = deque(run for run, outer in in_runs if outer is not None)
-    for index, run in enumerate(beside):
-        while inside and inside[0].start_ns < run.start_ns:
-            earlier_run = inside.popleft()
-            ended[earlier_run.agent or ""] = earlier_run.end_ns
-        if run.agent is None or not run.input or heard.told(run, ended.get(run.agent, 0)):
+    ended: dict[str | None, int] = {}
+    for run, outer in in_runs:
+        if outer is not None:
+            ended[run.agent] = run.end_ns
             continue
-        for earlier in beside[max(0, index - _FURTHEST_FLOW) : index]:
-            if earlier.agent in (None, run.agent) or earlier.end_ns > run.start_ns:
-                continue
-            said = _answered(earlier)
-            if earlier.agent and _flows_into(said or "", run.input):
-                message = _message(run, earlier.agent, run.agent, "task", said, FLOWS, run.start_ns)
-                found.append(message)
+        if run.agent and run.input and not heard.told(run, ended.get(run.agent, 0)):
+            for earlier, said in beside[-_FURTHEST_FLOW:]:
+                if earlier.agent in (None, run.agent) or earlier.end_ns > run.start_ns:
+                    continue
+                if earlier.agent and _flows_into(said, run.input):
+                    found.append(
+                        _message(run, earlier.agent, run.agent, "task", said, FLOWS, run.start_ns)
+                    )
+        beside.append((run, _answered(run) or ""))
     return found
 
 

@@ -233,7 +233,6 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "langfuse.session.id",
         "ai.telemetry.metadata.sessionId",
         "thread_id",
-        "mlflow.trace.session",
     ),
     "tool": (GEN_AI_TOOL_NAME, "tool.name", "ai.toolCall.name", "mcp.tool.name"),
     "tool_input": (

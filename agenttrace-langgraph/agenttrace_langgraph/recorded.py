@@ -110,11 +110,12 @@ def _metadata(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     facts = parse(attributes.get("metadata"))
     if isinstance(facts, Mapping):
         return facts
+    keys = [key for key in attributes if key.startswith(_PREFIXES)]
     found: dict[str, Any] = {}
-    for prefix in _PREFIXES:
-        for key, value in attributes.items():
+    for prefix in _PREFIXES if keys else ():
+        for key in keys:
             if key.startswith(prefix):
-                found.setdefault(key.removeprefix(prefix), parse(unquoted(value)))
+                found.setdefault(key.removeprefix(prefix), parse(unquoted(attributes[key])))
     return found
 
 

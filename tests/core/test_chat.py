@@ -146,6 +146,15 @@ def test_langchain_generations_and_openai_responses_are_looked_into() -> None:
     assert chat.read({"id": "r", "output": output}) == [{"role": "assistant", "content": "ho"}]
 
 
+def test_geminis_requests_and_responses_are_looked_into() -> None:
+    turn = {"role": "model", "parts": [{"text": "ho"}]}
+    said = [{"role": "assistant", "content": "ho"}]
+
+    assert chat.read({"model": "m", "config": {}, "contents": [turn]}) == said
+    assert chat.read({"content": turn, "finish_reason": "STOP"}) == said
+    assert chat.read({"candidates": [{"content": turn}]}) == said
+
+
 @pytest.mark.parametrize(
     "nothing", [None, "", "text", 5, [], [1, "a"], {"a": 1}, "[" * 9999, [[[[]]]]]
 )

@@ -8,11 +8,6 @@ from typing import Annotated, Any, Literal, TypedDict
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import (
-    HumanInTheLoopMiddleware,
-    ModelCallLimitMiddleware,
-    TodoListMiddleware,
-)
 from langchain_core.language_models import FakeListLLM
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
@@ -275,45 +270,6 @@ def test_customer_support_that_asks_before_its_tools_run(run: Recorded, calls: C
     output, _ = rerun(allowed, app, allowed.before("tools"))
     assert output["messages"][-1].content == "Done: booked AF1"
     assert output["passenger"] == "3442"
-
-
-def test_an_agent_with_middleware_that_counts_its_calls(run: Recorded, calls: Calls) -> None:
-    def think(messages: Any) -> Any:
-        looked_up = any(isinstance(message, ToolMessage) for message in messages)
-        return f"answer: {messages[-1].content}" if looked_up else call("search", q="tides")
-
-    app = create_agent(
-        calls.thinking("model", think),
-        [calls.tool("search", lambda q: f"found {q}")],
-        middleware=[TodoListMiddleware(), ModelCallLimitMiddleware(run_limit=5)],
-        name="helper",
-    )
-    original = ran(run, app, {"messages": [("user", "tides?")]})
-
-    assert repeats_itself(run, original, app, calls) == len(original.checkpoints) - 1
-    before = [c for c in original.checkpoints if c.label == "before model"][1]
-    output, _ = rerun(original, app, before, {"messages/-1/content": "nothing"})
-    assert output["messages"][-1].content == "answer: nothing"
-
-
-def test_an_agent_that_asks_before_a_tool_runs(run: Recorded, calls: Calls) -> None:
-    def think(messages: Any) -> Any:
-        sent = any(isinstance(message, ToolMessage) for message in messages)
-        return f"sent: {messages[-1].content}" if sent else call("send_mail", to="bob")
-
-    app = create_agent(
-        calls.thinking("model", think),
-        [calls.tool("send_mail", lambda to: f"mailed {to}")],
-        middleware=[HumanInTheLoopMiddleware(interrupt_on={"send_mail": True})],
-        checkpointer=InMemorySaver(),
-        name="mailer",
-    )
-    thread = {"configurable": {"thread_id": "1"}}
-    asked = ran(run, app, {"messages": [("user", "mail bob")]}, thread)
-    assert repeats_itself(run, asked, app, calls) == 3
-
-    answered = ran(run, app, Command(resume={"decisions": [{"type": "approve"}]}), thread)
-    assert repeats_itself(run, answered, app, calls) == 4
 
 
 @pytest.mark.parametrize("deep", [False, True])

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from agenttrace.models import RawSpan, Trace
+from agenttrace.models import RawSpan
 from agenttrace.normalize import normalize
 from agenttrace.plugins import load_plugins
-from agenttrace_server.analyse.pipeline import analyse
 from agenttrace_server.store import Store, TraceQuery
 from support import captures
-from support.stored import opened
+from support.stored import opened, settle
 
 PLUGINS = load_plugins()
 
@@ -22,15 +21,7 @@ def told(store: Store, pieces: list[list[RawSpan]]) -> Told:
     """For each run shown once all pieces have come: its agents, messages, spans and tokens."""
     for piece in pieces:
         store.write(normalize(piece, PLUGINS))
-        while claims := store.claim(100, 0.0):
-            spans = store.spans([claimed.trace_id for claimed in claims])
-            store.save_all(
-                [
-                    (claimed, analyse(Trace(claimed.trace_id, of_trace), PLUGINS))
-                    for claimed in claims
-                    if (of_trace := spans.get(claimed.trace_id))
-                ]
-            )
+        settle(store, PLUGINS)
     shown = store.traces(TraceQuery()).items
     found = [
         (

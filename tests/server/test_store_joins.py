@@ -5,30 +5,16 @@ import random
 import pytest
 
 from agenttrace.errors import TraceNotFound
-from agenttrace.models import Span, Trace
+from agenttrace.models import Span
 from agenttrace.normalize import normalize
 from agenttrace.plugins import load_plugins
-from agenttrace_server.analyse.pipeline import analyse
 from agenttrace_server.store import Page, Store, TraceQuery
 from agenttrace_server.store.joins import TracePart
 from support.captures import load
-from support.stored import SECOND, START_NS, span, trace_id
+from support.stored import SECOND, START_NS, settle, span, trace_id
 
 PLUGINS = load_plugins()
 SWARM = normalize(load("autogen-0.7.5-builtin-swarm"), PLUGINS)
-
-
-def settle(store: Store) -> None:
-    """Analyse until nothing is due: a join is analysed as soon as its parts are."""
-    while claims := store.claim(100, 0.0):
-        spans = store.spans([claimed.trace_id for claimed in claims])
-        store.save_all(
-            [
-                (claimed, analyse(Trace(claimed.trace_id, spans[claimed.trace_id]), PLUGINS))
-                for claimed in claims
-                if claimed.trace_id in spans
-            ]
-        )
 
 
 def shown(store: Store, **query: object) -> Page:
@@ -69,8 +55,8 @@ def test_the_26_traces_of_a_swarm_are_shown_as_one_with_its_handoffs(
     for number, fragment in enumerate(fragments):
         store.write(fragment)
         if number % 9 == 0:
-            settle(store)
-    settle(store)
+            settle(store, PLUGINS)
+    settle(store, PLUGINS)
 
     (summary,) = shown(store).items
     columns = store.columns(summary.trace_id)
@@ -91,7 +77,7 @@ def test_the_26_traces_of_a_swarm_are_shown_as_one_with_its_handoffs(
 
 def test_totals_are_over_all_parts_and_the_parts_stay_addressable(store: Store) -> None:
     store.write([step(1, trace=1), step(2, trace=2), span(3, trace=3)])
-    settle(store)
+    settle(store, PLUGINS)
 
     items = {item.parts: item for item in shown(store).items}
     joined = items[2]
@@ -112,28 +98,28 @@ def test_totals_are_over_all_parts_and_the_parts_stay_addressable(store: Store) 
 
 def test_a_join_that_was_undone_stays_undone_until_it_is_asked_for(store: Store) -> None:
     store.write([step(1, trace=1), step(2, trace=2)])
-    settle(store)
+    settle(store, PLUGINS)
     (joined,) = shown(store).items
 
     assert sorted(store.joins.split(joined.trace_id)) == [trace_id(1), trace_id(2)]
     store.look_again(trace_id(1))
     store.write([step(4, trace=1)])
-    settle(store)
+    settle(store, PLUGINS)
     assert {item.trace_id for item in shown(store).items} == {trace_id(1), trace_id(2)}
     assert [part.apart for part in store.joins.parts(trace_id(1))] == [True, True]
 
     assert store.joins.join(trace_id(1)) == joined.trace_id
-    settle(store)
+    settle(store, PLUGINS)
     (again,) = shown(store).items
     assert (again.trace_id, again.parts, again.span_count) == (joined.trace_id, 2, 3)
 
 
 def test_one_part_is_taken_out_of_a_join(store: Store) -> None:
     store.write([step(number, trace=number) for number in (1, 2, 3)])
-    settle(store)
+    settle(store, PLUGINS)
 
     assert store.joins.split(trace_id(2)) == (trace_id(2),)
-    settle(store)
+    settle(store, PLUGINS)
 
     found = {item.trace_id: item.parts for item in shown(store).items}
     assert found.pop(trace_id(2)) == 0
@@ -142,13 +128,13 @@ def test_one_part_is_taken_out_of_a_join(store: Store) -> None:
 
 def test_traces_with_nothing_in_common_are_joined_by_hand(store: Store) -> None:
     store.write([span(1, trace=1), span(2, trace=2)])
-    settle(store)
+    settle(store, PLUGINS)
     assert len(shown(store).items) == 2
 
     joined = store.joins.join(trace_id(1), [trace_id(2)])
-    settle(store)
+    settle(store, PLUGINS)
     store.write([span(3, 1, trace=1)])
-    settle(store)
+    settle(store, PLUGINS)
 
     (item,) = shown(store).items
     assert (item.trace_id, item.parts, item.span_count) == (joined, 2, 3)
@@ -159,12 +145,12 @@ def test_traces_with_nothing_in_common_are_joined_by_hand(store: Store) -> None:
 
 def test_a_span_that_comes_late_reaches_the_joined_trace(store: Store) -> None:
     store.write([step(1, trace=1), step(2, trace=2)])
-    settle(store)
+    settle(store, PLUGINS)
     (joined,) = shown(store).items
 
     store.write([step(3, trace=2)])
     (stale,) = shown(store).items
-    settle(store)
+    settle(store, PLUGINS)
 
     (fresh,) = shown(store).items
     assert not stale.analysed
@@ -173,7 +159,7 @@ def test_a_span_that_comes_late_reaches_the_joined_trace(store: Store) -> None:
 
 def test_a_joined_trace_is_deleted_with_its_parts(store: Store) -> None:
     store.write([step(1, trace=1), step(2, trace=2), span(3, trace=3)])
-    settle(store)
+    settle(store, PLUGINS)
     joined = next(item for item in shown(store).items if item.parts)
 
     assert store.delete(joined.trace_id)
@@ -197,7 +183,7 @@ def test_the_parents_that_never_came_are_named_with_their_children(store: Store)
 def test_what_is_written_in_a_part_finds_the_joined_trace(store: Store) -> None:
     store.write([step(1, trace=1), step(2, trace=2)])
     store.write([span(5, 2, trace=2, name="pangolin")])
-    settle(store)
+    settle(store, PLUGINS)
 
     (found,) = shown(store, q="pangolin").items
 

@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import msgspec
+
+from agenttrace.fragments import facts_of
+from agenttrace.joins import join_traces
 from agenttrace.models import RawSpan, Trace
 from agenttrace.normalize import normalize
 from agenttrace.plugins import Plugins, load_plugins
@@ -34,3 +38,13 @@ def traces(name: str, plugins: Plugins | None = None) -> list[Trace]:
     for raw in sorted(load(name), key=lambda raw: raw.start_ns):
         by_trace.setdefault(raw.trace_id, []).append(raw)
     return [derive(normalize(raws, plugins), plugins) for raws in by_trace.values()]
+
+
+def joined(raws: list[RawSpan], plugins: Plugins) -> list[Trace]:
+    """Return the runs that spans make up, their fragments joined, with what is found in them."""
+    found = []
+    for group in join_traces(map(facts_of, normalize(raws, plugins))):
+        parts = [raw for raw in raws if raw.trace_id in group]
+        whole = [msgspec.structs.replace(raw, trace_id=group[0]) for raw in parts]
+        found.append(derive(normalize(whole, plugins), plugins))
+    return found

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agenttrace.models import Scope, Span
+from agenttrace.models import Scope, Span, Trace
+from agenttrace.plugins import Plugins
+from agenttrace_server.analyse.pipeline import analyse
 from agenttrace_server.store import Store
 from agenttrace_server.store.sql import open_store
 from support import postgres
@@ -104,6 +106,19 @@ def opened(url: str) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def settle(store: Store, plugins: Plugins) -> None:
+    """Analyse until nothing is due: a join is analysed as soon as its parts are."""
+    while claims := store.claim(100, 0.0):
+        spans = store.spans([claimed.trace_id for claimed in claims])
+        store.save_all(
+            [
+                (claimed, analyse(Trace(claimed.trace_id, spans[claimed.trace_id]), plugins))
+                for claimed in claims
+                if claimed.trace_id in spans
+            ]
+        )
 
 
 def killed_writer(url: str, seed: int) -> str:

@@ -7,12 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from agenttrace.fragments import facts_of
-from agenttrace.joins import join_traces
 from agenttrace.models import RawSpan
-from agenttrace.normalize import normalize
 from agenttrace.plugins import load_plugins
-from agenttrace.testing import derive
 from support import captures
 
 SESSIONS = ("session.id", "gen_ai.conversation.id", "traceloop.association.properties.thread_id")
@@ -47,12 +43,8 @@ VARIED: dict[str, Vary] = {
 
 def told(raws: list[RawSpan]) -> list[tuple[list[str], list[tuple[str, str, str, str]]]]:
     """For each run that the spans make up: its agents, and who said what to whom."""
-    plugins = load_plugins()
     found = []
-    for group in join_traces(map(facts_of, normalize(raws, plugins))):
-        parts = [raw for raw in raws if raw.trace_id in group]
-        whole = [msgspec.structs.replace(raw, trace_id=group[0]) for raw in parts]
-        trace = derive(normalize(whole, plugins), plugins)
+    for trace in captures.joined(raws, load_plugins()):
         messages = [(m.sender, m.recipient, m.type, m.content) for m in trace.messages]
         found.append((sorted(a.name for a in trace.agents), messages))
     return sorted(found)

@@ -14,15 +14,10 @@ it hands over to the refund agent. Or two take turns. Read off the dumps, what e
 | Agno, OpenInference | yes | its run beside the tool's | | yes | yes |
 """
 
-import msgspec
 import pytest
 
-from agenttrace.fragments import facts_of
-from agenttrace.joins import join_traces
 from agenttrace.models import Trace
-from agenttrace.normalize import normalize
 from agenttrace.plugins import load_plugins
-from agenttrace.testing import derive
 from support import captures
 from support.recorded import said
 
@@ -94,13 +89,7 @@ RUNS: dict[str, list[Said]] = {
 
 def runs(name: str) -> list[Trace]:
     """The runs in a dump in which agents took part, in the order they began."""
-    raws = captures.load(name)
-    groups = join_traces(map(facts_of, normalize(raws, PLUGINS)))
-    found = []
-    for group in groups:
-        parts = [raw for raw in raws if raw.trace_id in group]
-        whole = [msgspec.structs.replace(raw, trace_id=group[0]) for raw in parts]
-        found.append(derive(normalize(whole, PLUGINS), PLUGINS))
+    found = captures.joined(captures.load(name), PLUGINS)
     return sorted(
         (trace for trace in found if trace.agents), key=lambda trace: trace.spans[0].start_ns
     )

@@ -265,13 +265,12 @@ def _in_place(
     latest: dict[tuple[str, int], float] = {}
     for key, row in found.items():
         there = stored.get(key)
+        number = there.message_no if there is not None and tuple(there[1:]) == row else math.inf
         moment = key[0], row[_SENT_AT]
-        higher = there is not None and there.message_no > latest.get(moment, -1)
-        if there is not None and higher and tuple(there[1:]) == row:
-            latest[moment] = there.message_no
+        in_place = latest.get(moment, -1) < number < math.inf
+        latest[moment] = number if in_place else math.inf
+        if in_place:
             kept.add(key)
-        else:
-            latest[moment] = math.inf
     return kept
 
 
