@@ -25,7 +25,10 @@ from store_read import fill, report, trace
 
 from agenttrace.models import Scope
 from agenttrace_server import ui_build
+from agenttrace_server.analyse import classifiers
+from agenttrace_server.analyse.process import Loop
 from agenttrace_server.store.sql import open_store
+from agenttrace_server.yaml_rules import RuleFile
 
 LONG, LONGER, LONGEST = 20_000, 50_000, 200_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -83,14 +86,15 @@ def trace_id(spans: int) -> str:
 
 
 def prepare(database: str, traces: int) -> None:
-    """Store a long list, and three long traces."""
+    """Store and analyse a long list, and three long traces."""
     store = open_store(database)
     fill(store, traces, 2)
     for spans in (LONG, LONGER, LONGEST):
         rows = trace(trace_id(spans), 1, spans, Scope("bench"), random.Random(spans))
         for start in range(0, spans, 2000):
             store.write(rows[start : start + 2000])
-    while store.claim(0, 0) or store._index_some():
+    analysis = Loop(store, classifiers.load(RuleFile(Path("no-rules.yaml"), False), None), 0.0)
+    while analysis.once() or store._index_some():
         pass
     store.close()
 
@@ -126,8 +130,12 @@ def load(browser: Browser, address: str, drawn: str) -> float:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.add_init_script(WATCH_LIST)
     page = context.new_page()
+    # A browser that is open and idle: it has started the process that the next page will be in.
+    page.wait_for_timeout(1000)
     page.goto(address, wait_until="commit")
     milliseconds: float = page.evaluate(WAIT % drawn)
+    # What the page asks for later must not slow the next one down.
+    page.wait_for_load_state("networkidle")
     context.close()
     return milliseconds / 1000
 

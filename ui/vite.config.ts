@@ -23,7 +23,13 @@ export default defineConfig({
     // A data: URI would break the policy `default-src 'self'`.
     assetsInlineLimit: 0,
     target: 'es2022',
-    chunkSizeWarningLimit: 400,
+    chunkSizeWarningLimit: 500,
+    rolldownOptions: {
+      output: {
+        // What many pages share is one file: ten small ones are ten requests.
+        codeSplitting: { groups: [{ name: 'shared', test: /lucide-react|src[\\/](api|shared[\\/](?!content))/ }] },
+      },
+    },
   },
   server: { proxy: { '/api': { target: server, ws: true }, '/v1': server, '/health': server } },
   test: {

@@ -19,7 +19,7 @@ def find_agents(trace: Trace) -> tuple[Agent, ...]:
     for span in counted(trace):
         calls.setdefault(trace.agent_of(span) or "", []).append(span)
     agents = [
-        _agent(name, trace.trace_id, spans, calls.get(name, ()))
+        _agent(name, trace, spans, calls.get(name, ()))
         for name, spans in owned.items()
         if name != USER or any(span.kind == "agent" for span in spans)
     ]
@@ -27,7 +27,7 @@ def find_agents(trace: Trace) -> tuple[Agent, ...]:
 
 
 def _agent(
-    name: str, trace_id: str, spans: list[Span], calls: list[Span] | tuple[Span, ...]
+    name: str, trace: Trace, spans: list[Span], calls: list[Span] | tuple[Span, ...]
 ) -> Agent:
     named = [span for span in spans if span.agent == name]
     costs = [span.cost_usd for span in calls if span.cost_usd is not None]
@@ -35,7 +35,7 @@ def _agent(
     frameworks = sorted((s for s in named if s.framework), key=lambda s: s.kind != "agent")
     return Agent(
         name=name,
-        trace_id=trace_id,
+        trace_id=trace.trace_id,
         framework=frameworks[0].framework if frameworks else None,
         role=next((span.agent_role for span in named if span.agent_role), None),
         models=tuple(dict.fromkeys(span.model for span in spans if span.model)),
@@ -47,4 +47,16 @@ def _agent(
         cost_usd=sum(costs) if costs else None,
         first_ns=min(span.start_ns for span in spans),
         last_ns=max(span.end_ns for span in spans),
+        busy_ns=_busy_ns(trace, spans),
     )
+
+
+def _busy_ns(trace: Trace, spans: list[Span]) -> int:
+    """How long the spans that have no children took, given all in start order."""
+    busy = until = 0
+    for span in spans:
+        begun = max(span.start_ns, until)
+        if span.end_ns > begun and not trace.children(span.span_id):
+            busy += span.end_ns - begun
+            until = span.end_ns
+    return busy

@@ -122,7 +122,11 @@ _RAW_FIELDS = RawSpan.__struct_fields__
 
 
 class Agent(msgspec.Struct, frozen=True):
-    """A named participant that ran in a trace, with what its own spans add up to."""
+    """A named participant that ran in a trace, with what its own spans add up to.
+
+    `busy_ns`: how long its innermost spans took, those that ran at once counted once. What it
+    waited for while other agents were at work is not in it.
+    """
 
     name: str
     trace_id: str
@@ -137,6 +141,7 @@ class Agent(msgspec.Struct, frozen=True):
     cost_usd: float | None = None
     first_ns: int = 0
     last_ns: int = 0
+    busy_ns: int = 0
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):

@@ -118,7 +118,7 @@ def create_app(
     app.include_router(api.router)
     app.include_router(health.router)
     app.router.default = Pages()
-    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=1)
     app.add_middleware(Guard, settings=settings)
     problems.install(app)
     _describe_problems(app)

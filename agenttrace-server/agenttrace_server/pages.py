@@ -1,12 +1,20 @@
-"""Serve the built UI: its files, and its one page for every address it knows."""
+"""Serve the built UI: its files, and its one page for every address it knows.
 
+The files are kept in memory, compressed once: a page asks for several at a time, while the browser
+that shows it wants the processor too.
+"""
+
+import gzip
 import html
+import mimetypes
 import re
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 STATIC = Path(__file__).parent / "static"
@@ -56,7 +64,8 @@ class Pages:
         file = self._file(path)
         if file is not None:
             hashed = first == "assets" and bool(rest)
-            return FileResponse(file, headers=_ASSET_HEADERS if hashed else _FILE_HEADERS)
+            zipped = "gzip" in request.headers.get("accept-encoding", "")
+            return _answer(file, zipped, _ASSET_HEADERS if hashed else _FILE_HEADERS)
         if "." in path.rpartition("/")[2] or first == "assets":
             raise HTTPException(404)
         return self._page(root)
@@ -77,3 +86,28 @@ class Pages:
         base = f'<base href="{html.escape(root)}/">'
         text = _HEAD.sub(lambda head: head[0] + base, _BASE.sub("", text), count=1)
         return HTMLResponse(text, headers=_PAGE_HEADERS)
+
+
+class _Content(NamedTuple):
+    """What a file has in it; `zipped` is empty where compressing saves nothing."""
+
+    media_type: str
+    plain: bytes
+    zipped: bytes
+
+
+def _answer(file: Path, zipped: bool, headers: dict[str, str]) -> Response:
+    content = _content(file, file.stat().st_mtime_ns)
+    headers = headers | {"Vary": "Accept-Encoding"}
+    if zipped and content.zipped:
+        headers["Content-Encoding"] = "gzip"
+        return Response(content.zipped, headers=headers, media_type=content.media_type)
+    return Response(content.plain, headers=headers, media_type=content.media_type)
+
+
+@lru_cache(maxsize=256)
+def _content(file: Path, _changed_ns: int) -> _Content:
+    plain = file.read_bytes()
+    zipped = gzip.compress(plain, 9, mtime=0)
+    media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    return _Content(media_type, plain, zipped if len(zipped) < 0.9 * len(plain) else b"")

@@ -289,6 +289,7 @@ class AgentRow(Row, table=True):
     cost_usd: float | None = None
     first_time: int = _big()
     last_time: int = _big()
+    busy: int = _big()
 
 
 class TraceModel(Row, table=True):

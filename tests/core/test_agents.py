@@ -3,7 +3,7 @@ import pytest
 
 from agenttrace.accounting import counted
 from agenttrace.agents import find_agents
-from agenttrace.models import Trace
+from agenttrace.models import Span, Trace
 from agenttrace.normalize import normalize
 from agenttrace.plugins import Plugins
 from agenttrace.testing import agent, build, derive, llm, message, raw_spans, span, tool, workflow
@@ -38,6 +38,24 @@ def test_an_agent_adds_up_its_own_spans_and_not_those_of_agents_inside() -> None
     assert (coder.spans, coder.tokens_in, coder.tokens_out) == (3, 100, 50)
     assert (coder.tools, coder.models, coder.role) == (("run",), ("big",), None)
     assert planner.first_ns < coder.first_ns <= coder.last_ns < planner.last_ns
+
+
+def test_an_agent_is_at_work_in_its_innermost_spans_and_not_while_others_are() -> None:
+    def leaf(name: str, start: int, end: int) -> Span:
+        return Span("t", name, name, start, end, "plan", kind="tool")
+
+    spans = (
+        Span("t", "plan", "plan", 0, 100, None, kind="agent", agent="planner"),
+        leaf("a", 10, 30),
+        leaf("b", 20, 40),
+        leaf("c", 25, 35),
+        Span("t", "code", "code", 50, 80, "plan", kind="agent", agent="coder"),
+        leaf("d", 90, 95),
+        leaf("ended before it began", 97, 3),
+    )
+    planner, coder = find_agents(Trace("t", spans))
+
+    assert (planner.busy_ns, coder.busy_ns) == (40 - 10 + 95 - 90, 30)
 
 
 def test_what_was_only_created_never_ran() -> None:

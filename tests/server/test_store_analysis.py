@@ -235,7 +235,7 @@ def test_everything_derived_is_deleted_with_the_trace(store: Store) -> None:
     store.delete(T)
 
     assert store.agents(T) == store.messages(T) == store.checkpoints(T) == store.failures(T) == ()
-    assert store.stats(None, None)["agents"] == []
+    assert store.stats()["agents"] == []
     with pytest.raises(FailureNotFound):
         store.review("f1", "confirmed", None)
 
@@ -343,7 +343,7 @@ def test_a_rejected_failure_does_not_count(store: Store) -> None:
 
     assert store.summary(T).failure_count == 0  # type: ignore[union-attr]
     assert store.traces(TraceQuery(failure="1.3")).total == 0
-    assert store.stats(None, None)["failure_modes"] == []
+    assert store.stats()["failure_modes"] == []
     assert store.cursor() > before
     store.review("f1", "proposed", None)
     assert store.summary(T).failure_count == 1  # type: ignore[union-attr]
@@ -364,7 +364,7 @@ def test_tokens_are_those_of_leaves_however_deep_the_calls_above_them_are(store:
     summary = store.summary(T)
     assert summary is not None
     assert (summary.tokens_in, summary.tokens_out, summary.cost_usd) == (10, 5, 0.25)
-    models = {m["model"]: m["tokens_in"] for m in store.stats(None, None)["models"]}
+    models = {m["model"]: m["tokens_in"] for m in store.stats()["models"]}
     assert models == {"b": 10}
 
 

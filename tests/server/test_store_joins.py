@@ -92,7 +92,7 @@ def test_totals_are_over_all_parts_and_the_parts_stay_addressable(store: Store) 
     assert {item.trace_id for item in raw.items} == {trace_id(1), trace_id(2), trace_id(3)}
     assert (part.part_of, part.span_count, part.tokens_in) == (joined.trace_id, 1, 10)
     assert [one.trace_id for one in trace.spans] == [trace_id(1), trace_id(2)]
-    stats = store.stats(None, None)
+    stats = store.stats()
     assert (stats["traces"], stats["tokens_in"]) == (2, 20)
 
 

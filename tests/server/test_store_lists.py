@@ -7,7 +7,7 @@ import pytest
 from agenttrace.accounting import used
 from agenttrace.errors import TraceNotFound
 from agenttrace.models import Agent, FailureAnnotation, Message, Scope, SpanEvent
-from agenttrace_server.store import Analysis, Claimed, SortKey, Store, TraceQuery
+from agenttrace_server.store import Analysis, Claimed, SortKey, Store, TraceFilter, TraceQuery
 from support.stored import SECOND, START_NS, llm, span, trace_id
 
 
@@ -263,7 +263,7 @@ def test_a_search_sees_more_than_it_can_look_through_unindexed(store: Store) -> 
 
 
 def test_figures_add_up_the_traces_of_a_time(shelf: Store) -> None:
-    stats = shelf.stats(None, None)
+    stats = shelf.stats()
 
     assert (stats["traces"], stats["errors"], stats["running"]) == (6, 1, 1)
     assert stats["spans"] == 5 + 15 + 1
@@ -287,12 +287,30 @@ def test_figures_add_up_the_traces_of_a_time(shelf: Store) -> None:
     assert stats["latency_ms"]["p50"] == 3000
     assert stats["latency_ms"]["max"] == 5000
 
-    later = shelf.stats(START_NS + 400 * SECOND, START_NS + 500 * SECOND)
+    later = shelf.stats(
+        TraceFilter(since_ns=START_NS + 400 * SECOND, until_ns=START_NS + 500 * SECOND)
+    )
     assert (later["traces"], later["errors"]) == (1, 1)
 
 
+def test_figures_can_be_of_the_traces_that_a_list_shows(shelf: Store) -> None:
+    for wanted in (
+        {"agent": "planner"},
+        {"framework": "langgraph", "status": "ok"},
+        {"failure": "1.3"},
+        {"service": "nobody"},
+    ):
+        listed = shelf.traces(TraceQuery(**wanted)).total
+        stats = shelf.stats(TraceFilter(**wanted))
+
+        assert stats["traces"] == sum(p["traces"] for p in stats["over_time"]) == listed, wanted
+    assert shelf.stats(TraceFilter(agent="coder"))["failures_by_agent"] == [
+        share for share in shelf.stats()["failures_by_agent"] if share["name"] == "coder"
+    ]
+
+
 def test_figures_of_nothing_are_zero(store: Store) -> None:
-    stats = store.stats(None, None)
+    stats = store.stats()
 
     assert stats["traces"] == stats["spans"] == stats["tokens_in"] == 0
     assert stats["latency_ms"]["p50"] is None

@@ -38,7 +38,7 @@ def test_a_run_recorded_by_us_and_by_openinference_costs_what_it_cost(tmp_path: 
         store.save(claimed, analyse(twice, plugins))
         summary = store.summary(twice.trace_id)
         accounting = store.accounting(twice.trace_id)
-        stats = store.stats(None, None)
+        stats = store.stats()
 
     assert summary is not None
     assert accounting is not None

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 
 from agenttrace_server.api.asked import Limit, Offset, StoreOf, TraceId, found, problems
 from agenttrace_server.api.models import Agent, Listing
-from agenttrace_server.api.times import rfc3339
+from agenttrace_server.api.times import milliseconds, rfc3339
 
 router = APIRouter(tags=["agents"])
 
@@ -20,5 +20,6 @@ def list_agents(
     for agent in agents[offset : offset + limit]:
         values = msgspec.structs.asdict(agent)
         first, last = rfc3339(values.pop("first_ns")), rfc3339(values.pop("last_ns"))
-        items.append(Agent(**values, first_time=first, last_time=last))
+        busy = milliseconds(values.pop("busy_ns"))
+        items.append(Agent(**values, first_time=first, last_time=last, busy_ms=busy))
     return Listing(items=items, total=len(agents), offset=offset, limit=limit)

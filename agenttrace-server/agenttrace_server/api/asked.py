@@ -6,14 +6,16 @@ from fastapi import Depends, Path, Query, Request
 
 from agenttrace.errors import TraceNotFound
 from agenttrace_server.api.models import Problem
+from agenttrace_server.api.times import TimeNs
 from agenttrace_server.problems import MEDIA_TYPE
 from agenttrace_server.shown import Thresholds
-from agenttrace_server.store import Store, TraceSummary
+from agenttrace_server.store import Store, TraceFilter, TraceStatus, TraceSummary
 
 MAX_OFFSET = 2**31 - 1
 
 TraceId = Annotated[str, Path(description="32 hex digits", max_length=100)]
 SpanId = Annotated[str, Path(description="16 hex digits", max_length=100)]
+Word = Annotated[str | None, Query(max_length=500, pattern=r"^[^\x00]*$")]
 Offset = Annotated[int, Query(ge=0, le=MAX_OFFSET, description="How many to leave out")]
 Limit = Annotated[int, Query(ge=1, le=10_000, description="How many at most")]
 
@@ -30,6 +32,29 @@ def _thresholds(request: Request) -> Thresholds:
 
 
 ThresholdsOf = Annotated[Thresholds, Depends(_thresholds)]
+
+
+def _filter(
+    service: Word = None,
+    framework: Word = None,
+    agent: Word = None,
+    status: TraceStatus | None = None,
+    failure: Annotated[Word, Query(description="A mode, a category or a subcategory")] = None,
+    since: Annotated[TimeNs | None, Query(description="Started at this time or later")] = None,
+    until: Annotated[TimeNs | None, Query(description="Started before this time")] = None,
+) -> TraceFilter:
+    return TraceFilter(
+        service=service or None,
+        framework=framework or None,
+        agent=agent or None,
+        status=status,
+        failure=failure or None,
+        since_ns=since,
+        until_ns=until,
+    )
+
+
+FilterOf = Annotated[TraceFilter, Depends(_filter)]
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

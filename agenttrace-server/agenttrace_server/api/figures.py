@@ -26,7 +26,7 @@ class StatsPoint(Model):
 
 
 class AgentStats(Model):
-    """What one agent did in all traces."""
+    """What one agent did in all traces; `busy_ms` is how long its innermost spans took."""
 
     agent: str
     traces: int
@@ -36,6 +36,7 @@ class AgentStats(Model):
     tokens_in: int
     tokens_out: int
     cost_usd: float | None
+    busy_ms: float
 
 
 class ModelStats(Model):

@@ -180,7 +180,10 @@ class Span(Model):
 
 
 class Agent(Model):
-    """A named participant of a trace, with what its own spans add up to."""
+    """A named participant of a trace, with what its own spans add up to.
+
+    `busy_ms` is how long its innermost spans took, those that ran at once counted once.
+    """
 
     name: str
     trace_id: str
@@ -195,6 +198,7 @@ class Agent(Model):
     cost_usd: float | None
     first_time: str
     last_time: str
+    busy_ms: float
 
 
 class Message(Model):

@@ -1,24 +1,18 @@
 """Counts, tokens, cost, latency and failures over time, per agent, model and framework."""
 
-from typing import Annotated
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Query
-
-from agenttrace_server.api.asked import StoreOf, problems
+from agenttrace_server.api.asked import FilterOf, StoreOf, problems
 from agenttrace_server.api.figures import Stats
-from agenttrace_server.api.times import TimeNs, rfc3339
+from agenttrace_server.api.times import rfc3339
 
 router = APIRouter(tags=["stats"])
 
 
 @router.get("/stats", operation_id="getStats", responses=problems())
-def get_stats(
-    store: StoreOf,
-    since: Annotated[TimeNs | None, Query(description="Started at this time or later")] = None,
-    until: Annotated[TimeNs | None, Query(description="Started before this time")] = None,
-) -> Stats:
-    """Return figures over the traces that started in the given time."""
-    figures = store.stats(since, until)
+def get_stats(store: StoreOf, wanted: FilterOf) -> Stats:
+    """Return figures over the traces that fulfil every given condition."""
+    figures = store.stats(wanted)
     points = [{"time": rfc3339(point["start_ns"]), **point} for point in figures["over_time"]]
     failures = [
         {"time": rfc3339(point["start_ns"]), **point} for point in figures["failures_over_time"]

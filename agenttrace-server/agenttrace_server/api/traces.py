@@ -10,17 +10,19 @@ from agenttrace_server.analyse.pipeline import analyse
 from agenttrace_server.api import failures
 from agenttrace_server.api.asked import (
     MAX_OFFSET,
+    FilterOf,
     StoreOf,
     ThresholdsOf,
     TraceId,
+    Word,
     clean_id,
     found,
     problems,
 )
 from agenttrace_server.api.findings import FailureList
 from agenttrace_server.api.models import Listing, TraceSummary
-from agenttrace_server.api.times import TimeNs, milliseconds, rfc3339
-from agenttrace_server.store import Claimed, SortKey, TraceQuery, TraceStatus
+from agenttrace_server.api.times import milliseconds, rfc3339
+from agenttrace_server.store import Claimed, SortKey, TraceQuery
 from agenttrace_server.store import TraceSummary as Stored
 
 router = APIRouter(tags=["traces"])
@@ -41,26 +43,19 @@ Sort = Literal[
     "-tokens",
     "-cost",
 ]
-Word = Annotated[str | None, Query(max_length=500, pattern=r"^[^\x00]*$")]
 
 
 @router.get("/traces", operation_id="listTraces", responses=problems(404))
 def list_traces(
     store: StoreOf,
+    wanted: FilterOf,
     offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     after: Annotated[
         str | None,
         Query(max_length=100, description="The last trace of the page before; offset gets slower"),
     ] = None,
-    service: Word = None,
-    framework: Word = None,
-    agent: Word = None,
-    status: TraceStatus | None = None,
-    failure: Annotated[Word, Query(description="A mode, a category or a subcategory")] = None,
     q: Annotated[Word, Query(description="Text in names, inputs, outputs or messages")] = None,
-    since: Annotated[TimeNs | None, Query(description="Started at this time or later")] = None,
-    until: Annotated[TimeNs | None, Query(description="Started before this time")] = None,
     joined: Annotated[
         bool, Query(description="Show fragments of one run as one; false: as they were recorded")
     ] = True,
@@ -72,15 +67,7 @@ def list_traces(
             offset=offset,
             limit=limit,
             after=clean_id(after) if after else None,
-            service=service or None,
-            framework=framework or None,
-            agent=agent or None,
-            status=status,
-            failure=failure or None,
-            q=q or None,
-            since_ns=since,
-            until_ns=until,
-            joined=joined,
+            **msgspec.structs.asdict(wanted) | {"q": q or None, "joined": joined},
             sort=_key(sort),
             descending=sort.startswith("-"),
         )

@@ -35,18 +35,14 @@ Size = Literal["any", "small", "large"]
 SortKey = Literal["start", "duration", "spans", "messages", "failures", "tokens", "cost"]
 
 
-class TraceQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which traces, in which order. Times are Unix nanoseconds; None means any.
+class TraceFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which traces: those that fulfil all of it. Times are Unix nanoseconds; None means any.
 
     `q` is free text over names, inputs, outputs and message contents; `failure` a mode, a category
-    or a subcategory; `descending` applies to `sort`. Unless `joined`, traces come as they were
-    recorded, not the joined ones they may be parts of. `after` is the id of the trace that the page
-    begins behind: unlike an offset it costs the same on every page.
+    or a subcategory. Unless `joined`, traces come as they were recorded, not the joined ones they
+    may be parts of.
     """
 
-    offset: int = 0
-    limit: int = 50
-    after: str | None = None
     service: str | None = None
     framework: str | None = None
     agent: str | None = None
@@ -56,8 +52,23 @@ class TraceQuery(msgspec.Struct, frozen=True, kw_only=True):
     since_ns: int | None = None
     until_ns: int | None = None
     joined: bool = True
+
+
+class TraceQuery(TraceFilter, frozen=True, kw_only=True):
+    """Which traces, in which order, and which page of them.
+
+    `descending` applies to `sort`. `after` is the id of the trace that the page begins behind:
+    unlike an offset it costs the same on every page.
+    """
+
+    offset: int = 0
+    limit: int = 50
+    after: str | None = None
     sort: SortKey = "start"
     descending: bool = True
+
+
+EVERY_TRACE = TraceFilter()
 
 
 class TraceSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -385,8 +396,8 @@ class Store(Protocol):
     def await_change(self, seconds: float) -> None:
         """Return once another change MAY be there, at the latest after `seconds`."""
 
-    def stats(self, since_ns: int | None, until_ns: int | None) -> dict[str, Any]:
-        """Return figures of the traces that started in [since, until): see `statistics.stats`."""
+    def stats(self, wanted: TraceFilter = EVERY_TRACE) -> dict[str, Any]:
+        """Return figures of these traces: see `statistics.stats`."""
 
     def keep_events(self, events: Mapping[SpanKey, Sequence[SpanEvent]]) -> None:
         """Keep events that came before their spans; they are kept for a day."""

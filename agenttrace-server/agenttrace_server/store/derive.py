@@ -314,6 +314,7 @@ def _agent_rows(project_id: int, claimed: Claimed, analysis: Analysis) -> list[t
             agent.cost_usd,
             agent.first_ns,
             agent.last_ns,
+            agent.busy_ns,
         )
         for position, agent in enumerate(analysis.agents)
     ]

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal, or_,
 
 from agenttrace.errors import TraceNotFound
 from agenttrace_server.shown import EVERYTHING, Thresholds
-from agenttrace_server.store import Page, SortKey, TraceQuery, TraceSummary
+from agenttrace_server.store import Page, SortKey, TraceFilter, TraceQuery, TraceSummary
 from agenttrace_server.store.findings import shown
 from agenttrace_server.store.search import Search
 from agenttrace_server.tables import AgentRow, FailureRow, TraceFacet, TraceRow, table
@@ -38,7 +38,7 @@ def page(
 
     Raises `TraceNotFound` where there is none to begin behind.
     """
-    conditions = _conditions(connection, project_id, search, query, thresholds)
+    conditions = conditions_of(connection, project_id, search, query, thresholds)
     total = connection.execute(
         select(func.count()).select_from(TRACES).where(*conditions)
     ).scalar_one()
@@ -124,13 +124,14 @@ def summary(row: Row[Any]) -> TraceSummary:
     )
 
 
-def _conditions(
+def conditions_of(
     connection: Connection,
     project_id: int,
     search: Search,
-    query: TraceQuery,
+    query: TraceFilter,
     thresholds: Thresholds,
 ) -> list[ColumnElement[bool]]:
+    """Return what is true of the rows of `traces` that are wanted."""
     conditions = [TRACES.c.project_id == project_id]
     conditions.append(TRACES.c.part_of == "" if query.joined else TRACES.c.parts == 0)
     if query.service is not None:

@@ -118,6 +118,7 @@ def agents(connection: Connection, project_id: int, trace_id: str) -> tuple[Agen
             row.cost_usd,
             row.first_time,
             row.last_time,
+            row.busy,
         )
         for row in rows
     )

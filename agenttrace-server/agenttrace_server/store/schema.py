@@ -16,7 +16,7 @@ from agenttrace_server.tables import Row
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration, so that opening a database in order costs no import of Alembic."""
 
 

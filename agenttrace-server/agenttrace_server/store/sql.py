@@ -20,6 +20,7 @@ from agenttrace.models import (
 )
 from agenttrace_server.shown import EVERYTHING, Thresholds
 from agenttrace_server.store import (
+    EVERY_TRACE,
     Agreement,
     Analysis,
     Change,
@@ -33,6 +34,7 @@ from agenttrace_server.store import (
     SpanColumns,
     SpanKey,
     Suspect,
+    TraceFilter,
     TraceQuery,
     TraceSummary,
     derive,
@@ -395,11 +397,11 @@ class SqlStore:
             self._notices = Notices(self._database.url)
         self._notices.wait(seconds)
 
-    def stats(self, since_ns: int | None, until_ns: int | None) -> dict[str, Any]:
-        """Return figures of the traces that started in [since, until): see `statistics.stats`."""
+    def stats(self, wanted: TraceFilter = EVERY_TRACE) -> dict[str, Any]:
+        """Return figures of these traces: see `statistics.stats`."""
         with self._database.query() as connection:
             return statistics.stats(
-                connection, self.project_id, since_ns, until_ns, self._thresholds
+                connection, self.project_id, self._search, wanted, self._thresholds
             )
 
     def keep_events(self, events: Mapping[SpanKey, Sequence[SpanEvent]]) -> None:

@@ -5,7 +5,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
 from agenttrace_server.shown import EVERYTHING, Thresholds
-from agenttrace_server.store import failure_statistics
+from agenttrace_server.store import TraceFilter, failure_statistics
+from agenttrace_server.store.listing import conditions_of
+from agenttrace_server.store.search import Search
 from agenttrace_server.tables import (
     AgentRow,
     TraceFacet,
@@ -30,22 +32,18 @@ _WIDTHS = [
 def stats(
     connection: Connection,
     project_id: int,
-    since_ns: int | None,
-    until_ns: int | None,
+    search: Search,
+    wanted: TraceFilter,
     thresholds: Thresholds = EVERYTHING,
 ) -> dict[str, Any]:
-    """Return the figures of the traces that started in the span of time.
+    """Return the figures of the traces that are wanted.
 
     Latencies are milliseconds of traces that are not running; tokens and cost are those of leaf
     LLM spans; agents, models and failures are those found by the last analysis of each trace, of
     failures those that are shown.
     """
     c = TRACES.c
-    where: list[ColumnElement[bool]] = [c.project_id == project_id, c.part_of == ""]
-    if since_ns is not None:
-        where.append(c.start_time >= since_ns)
-    if until_ns is not None:
-        where.append(c.start_time < until_ns)
+    where = conditions_of(connection, project_id, search, wanted, thresholds)
     total = connection.execute(
         select(
             func.count().label("traces"),
@@ -66,8 +64,8 @@ def stats(
             func.max(c.start_time).label("last"),
         ).where(*where)
     ).one()
-    first = since_ns if since_ns is not None else total.first or 0
-    last = until_ns if until_ns is not None else total.last or 0
+    first = wanted.since_ns if wanted.since_ns is not None else total.first or 0
+    last = wanted.until_ns if wanted.until_ns is not None else total.last or 0
     width = next((w for w in _WIDTHS if (last - first) // w < BUCKETS), _WIDTHS[-1])
     return {
         **{
@@ -98,13 +96,13 @@ def stats(
 def _latency(connection: Connection, where: list[ColumnElement[bool]]) -> dict[str, float | None]:
     done = [*where, TRACES.c.status != "running"]
     count = connection.execute(select(func.count()).select_from(TRACES).where(*done)).scalar_one()
-    found: dict[str, float | None] = {}
-    for name, part in (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("max", 1.0)):
-        query = select(TRACES.c.duration).where(*done).order_by(TRACES.c.duration)
-        place = max(0, min(count - 1, int(part * count)))
-        value = connection.execute(query.limit(1).offset(place)).scalar()
-        found[name] = None if value is None else value / 1e6
-    return found
+    parts = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "max": 1.0}
+    places = {name: 1 + max(0, min(count - 1, int(part * count))) for name, part in parts.items()}
+    place = func.row_number().over(order_by=TRACES.c.duration).label("place")
+    placed = select(TRACES.c.duration, place).where(*done).subquery()
+    query = select(placed.c.place, placed.c.duration).where(placed.c.place.in_(places.values()))
+    found = dict(connection.execute(query).all())
+    return {name: found[at] / 1e6 if at in found else None for name, at in places.items()}
 
 
 def _over_time(
@@ -155,6 +153,7 @@ def _agents(
             func.sum(a.tokens_in).label("tokens_in"),
             func.sum(a.tokens_out).label("tokens_out"),
             func.sum(a.cost_usd).label("cost_usd"),
+            func.sum(a.busy).label("busy_ns"),
         )
         .join(TRACES, _of_trace(AGENTS))
         .where(*where)
@@ -163,7 +162,13 @@ def _agents(
         .limit(MOST)
     )
     return [
-        {"agent": row.name, **_figures(row), "failures": failures.get(row.name, 0)} for row in rows
+        {
+            "agent": row.name,
+            "failures": failures.get(row.name, 0),
+            "busy_ms": round(int(row.busy_ns) / 1e6, 3),
+            **_figures(row),
+        }
+        for row in rows
     ]
 
 

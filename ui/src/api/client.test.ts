@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
-import { expect, test } from 'vitest'
-import { ApiError, serverRoot, unwrap } from './client'
+import { expect, test, vi } from 'vitest'
+import { ApiError, fetchOnce, serverRoot, unwrap } from './client'
 import { backoff } from './live'
 
 test('the server is where the page’s base says', () => {
@@ -24,4 +24,16 @@ test('no answer is an error too, and says so', async () => {
 
 test('reconnecting waits longer each time, up to half a minute', () => {
   expect([0, 1, 2, 20].map(backoff)).toEqual([500, 1000, 2000, 30_000])
+})
+
+test('an answer that was asked for early is taken once', async () => {
+  const url = 'http://127.0.0.1:4318/api/traces/ab/spans'
+  window.early = { url, answer: Promise.resolve(new Response('early')) }
+  const late = vi.spyOn(globalThis, 'fetch').mockImplementation(() => Promise.resolve(new Response('late')))
+  const text = async (address: string) => (await fetchOnce(new Request(address))).text()
+
+  expect(await text(url.replace('ab', 'cd'))).toBe('late')
+  expect(await text(url)).toBe('early')
+  expect(await text(url)).toBe('late')
+  late.mockRestore()
 })

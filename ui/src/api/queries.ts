@@ -96,12 +96,18 @@ export function useSpan(traceId: string, spanId: string, version: number) {
   })
 }
 
+const listOf = (query: TraceQuery) => ({
+  queryKey: ['traces', query],
+  queryFn: ({ signal }: { signal: AbortSignal }): Promise<TraceListing> => unwrap(client.GET('/api/traces', { params: { query }, signal })),
+})
+
+/** Ask for a page of the list as early as the address is known. */
+export function prefetchTraces(queries: QueryClient, query: TraceQuery): void {
+  void queries.prefetchQuery(listOf(query))
+}
+
 export function useTraces(query: TraceQuery) {
-  return useQuery({
-    queryKey: ['traces', query],
-    queryFn: ({ signal }): Promise<TraceListing> => unwrap(client.GET('/api/traces', { params: { query }, signal })),
-    placeholderData: keepPreviousData,
-  })
+  return useQuery({ ...listOf(query), placeholderData: keepPreviousData })
 }
 
 /** `when`: false holds the question back, which costs the server more than most. */

@@ -597,7 +597,7 @@ export interface paths {
         };
         /**
          * Get Stats
-         * @description Return figures over the traces that started in the given time.
+         * @description Return figures over the traces that fulfil every given condition.
          */
         get: operations["getStats"];
         put?: never;
@@ -991,6 +991,8 @@ export interface components {
         /**
          * Agent
          * @description A named participant of a trace, with what its own spans add up to.
+         *
+         *     `busy_ms` is how long its innermost spans took, those that ran at once counted once.
          */
         Agent: {
             /** Name */
@@ -1019,10 +1021,12 @@ export interface components {
             first_time: string;
             /** Last Time */
             last_time: string;
+            /** Busy Ms */
+            busy_ms: number;
         };
         /**
          * AgentStats
-         * @description What one agent did in all traces.
+         * @description What one agent did in all traces; `busy_ms` is how long its innermost spans took.
          */
         AgentStats: {
             /** Agent */
@@ -1041,6 +1045,8 @@ export interface components {
             tokens_out: number;
             /** Cost Usd */
             cost_usd: number | null;
+            /** Busy Ms */
+            busy_ms: number;
         };
         /**
          * AgreementReport
@@ -3206,22 +3212,22 @@ export interface operations {
                 limit?: number;
                 /** @description The last trace of the page before; offset gets slower */
                 after?: string | null;
+                /** @description Text in names, inputs, outputs or messages */
+                q?: string | null;
+                /** @description Show fragments of one run as one; false: as they were recorded */
+                joined?: boolean;
+                /** @description A leading - sorts downwards */
+                sort?: "start" | "duration" | "spans" | "messages" | "failures" | "tokens" | "cost" | "-start" | "-duration" | "-spans" | "-messages" | "-failures" | "-tokens" | "-cost";
                 service?: string | null;
                 framework?: string | null;
                 agent?: string | null;
                 status?: ("running" | "ok" | "error") | null;
                 /** @description A mode, a category or a subcategory */
                 failure?: string | null;
-                /** @description Text in names, inputs, outputs or messages */
-                q?: string | null;
                 /** @description Started at this time or later */
                 since?: string | null;
                 /** @description Started before this time */
                 until?: string | null;
-                /** @description Show fragments of one run as one; false: as they were recorded */
-                joined?: boolean;
-                /** @description A leading - sorts downwards */
-                sort?: "start" | "duration" | "spans" | "messages" | "failures" | "tokens" | "cost" | "-start" | "-duration" | "-spans" | "-messages" | "-failures" | "-tokens" | "-cost";
             };
             header?: never;
             path?: never;
@@ -5019,6 +5025,12 @@ export interface operations {
     getStats: {
         parameters: {
             query?: {
+                service?: string | null;
+                framework?: string | null;
+                agent?: string | null;
+                status?: ("running" | "ok" | "error") | null;
+                /** @description A mode, a category or a subcategory */
+                failure?: string | null;
                 /** @description Started at this time or later */
                 since?: string | null;
                 /** @description Started before this time */

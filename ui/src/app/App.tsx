@@ -3,7 +3,9 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { useState } from 'react'
 import { createBrowserRouter } from 'react-router'
 import { RouterProvider } from 'react-router/dom'
-import { ApiError, prefetchTrace, serverRoot } from '@/api/queries'
+import { ApiError, prefetchTrace, prefetchTraces, serverRoot } from '@/api/queries'
+import { queryOf } from '@/features/traces/model'
+import { TracesPage } from '@/features/traces/TracesPage'
 import { SkeletonLines } from '@/shared/ui/basics'
 import { Toasts } from '@/shared/ui/toast'
 import { Layout } from './Layout'
@@ -22,6 +24,11 @@ function createQueries(): QueryClient {
 }
 
 function createRouter(queries: QueryClient) {
+  // The data is asked for before the page is drawn, or while its code is still on its way.
+  const listed = ({ request }: { request: Request }) => {
+    prefetchTraces(queries, queryOf(new URL(request.url).searchParams, Date.now()))
+    return null
+  }
   return createBrowserRouter(
     [
       {
@@ -32,11 +39,10 @@ function createRouter(queries: QueryClient) {
           {
             ErrorBoundary: RouteError,
             children: [
-              { index: true, lazy: { Component: async () => (await import('@/features/traces/TracesPage')).TracesPage } },
-              { path: 'traces', lazy: { Component: async () => (await import('@/features/traces/TracesPage')).TracesPage } },
+              { index: true, loader: listed, shouldRevalidate: () => false, Component: TracesPage },
+              { path: 'traces', loader: listed, shouldRevalidate: () => false, Component: TracesPage },
               {
                 path: 'traces/:traceId',
-                // The data is asked for while the page's code is still on its way.
                 loader: ({ params }) => {
                   if (params.traceId) prefetchTrace(queries, params.traceId)
                   return null

@@ -1,4 +1,4 @@
-/** Light, dark, or what the system says; public/theme.js applies the same rule before first paint. */
+/** Light, dark, or what the system says; public/early.js applies the same rule before first paint. */
 import { useEffect, useSyncExternalStore } from 'react'
 import { usePreference } from './preferences'
 
