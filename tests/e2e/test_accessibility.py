@@ -22,6 +22,7 @@ PAGES = (
     "traces/{trace}?view=failures",
     "dashboard",
     "agents",
+    "agents?name=researcher",
     "settings",
 )
 

@@ -111,7 +111,7 @@ def test_a_plugins_own_modes_are_shown_like_those_that_have_names(
 
     page.goto(f"{server.url}/dashboard")
     page.get_by_label("Period").select_option("All time")
-    over_time = page.get_by_role("img", name=re.compile("Failures over time"))
+    over_time = page.get_by_role("img", name=re.compile("Failures found over time"))
     expect(over_time).to_be_visible()
     by_agent = page.get_by_role("table", name="Failures by")
     expect(by_agent.get_by_role("row", name=re.compile("billing.*Promised money"))).to_be_visible()

@@ -57,6 +57,38 @@ def test_filters_stand_in_the_address(page: Page, server: RunningServer) -> None
     expect(page.get_by_text("31 in all")).to_be_visible()
 
 
+def test_a_stretch_of_time_is_chosen(page: Page, server: RunningServer) -> None:
+    page.goto(f"{server.url}/traces")
+    expect(page.get_by_text("31 in all")).to_be_visible()
+
+    page.get_by_role("button", name="Time: Any time").click()
+    page.get_by_label("To").fill("2020-01-01T00:00")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("0 found")).to_be_visible()
+    expect(page).to_have_url(re.compile("until=20"))
+
+    page.get_by_role("button", name=re.compile("Time: until .*2?0")).click()
+    page.get_by_label("From").fill("2020-01-01T00:00")
+    page.get_by_label("To").fill("2020-01-01T00:00")
+    expect(page.get_by_role("alert")).to_contain_text("must come after")
+    page.get_by_role("button", name="Last hour").click()
+    expect(page.get_by_text("31 found")).to_be_visible()
+    expect(page).not_to_have_url(re.compile("until="))
+
+
+def test_a_bar_leads_to_its_time_and_the_bars_are_of_what_is_listed(
+    page: Page, server: RunningServer
+) -> None:
+    page.goto(f"{server.url}/traces?service=other")
+    chart = page.get_by_role("img", name=re.compile("^Traces over time"))
+    expect(page.get_by_text("30 · 0 % errors")).to_be_visible()
+
+    chart.locator("g", has_text=re.compile(r"[1-9]\d* without")).last.locator("rect").last.click()
+
+    expect(page).to_have_url(re.compile("service=other&since=20.*&until=20"))
+    expect(page.get_by_text(re.compile(r"^\d+ found"))).not_to_have_text("0 found")
+
+
 def test_what_is_typed_searches_contents(page: Page, server: RunningServer) -> None:
     page.goto(f"{server.url}/traces")
 

@@ -67,6 +67,21 @@ def test_a_failure_leads_to_where_it_happened(page: Page, server: RunningServer,
     expect(details(page).get_by_role("article").first).to_contain_text("HTTP 503")
 
 
+def test_a_link_leads_to_one_failure(page: Page, server: RunningServer, team: str) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(f"{server.url}/traces/{team}?view=failures")
+    finding = page.get_by_role("region", name="Failures").get_by_role("article").last
+    finding.get_by_role("button", name="Copy link to this failure").click()
+    link = page.evaluate("navigator.clipboard.readText()")
+
+    page.goto(link)
+
+    marked = page.locator("article[aria-current]")
+    expect(marked).to_have_count(1)
+    expect(marked).to_be_in_viewport()
+    expect(marked).to_have_accessible_name(finding.get_attribute("aria-label") or "")
+
+
 def test_the_decisive_failure_is_one_sentence_that_leads_there(
     page: Page, server: RunningServer, team: str
 ) -> None:

@@ -38,6 +38,7 @@ def get_health(request: Request, response: Response) -> Health:
         store="up" if up else "down",
         analysis=analyses,
         traces=traces,
+        keep_days=state.settings.keep_days,
         connections=pool and pool.in_use,
         connections_most=pool and pool.most,
         uptime_seconds=round(time.monotonic() - state.started, 3),

@@ -364,7 +364,8 @@ class Health(Model):
 
     `analysis` is `up`, `down`, or `off` where this process runs without one. `connections` are
     those to the database in use now, of at most `connections_most`. Counts are null where the store
-    is away, that of the traces also for callers without the API key.
+    is away, that of the traces also for callers without the API key. `keep_days` is how long traces
+    are kept after they ended, null: until they are deleted.
     """
 
     status: Literal["ok", "degraded", "unavailable"]
@@ -373,6 +374,7 @@ class Health(Model):
     store: Literal["up", "down"]
     analysis: Literal["up", "down", "off"]
     traces: int | None
+    keep_days: float | None
     connections: int | None
     connections_most: int | None
     uptime_seconds: float

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'react'
 import { ApiError, client, serverRoot, unwrap } from './client'
 import type { Change, LiveState } from './live'
 import { follow } from './live'
-import type { Accounting, Agent, Failure, Graph, Message, Review, SpanSkeleton, Stats, TraceListing, TraceParts, TraceQuery, TraceSummary } from './types'
+import type { Accounting, Agent, Failure, Graph, Message, Review, SpanSkeleton, Stats, StatsQuery, TraceListing, TraceParts, TraceQuery, TraceSummary } from './types'
 
 export { ApiError, serverRoot }
 export type { Change, LiveState }
@@ -111,11 +111,11 @@ export function useTraces(query: TraceQuery) {
 }
 
 /** `when`: false holds the question back, which costs the server more than most. */
-export function useStats(since: string | undefined, until?: string, when = true) {
+export function useStats(query: StatsQuery = {}, when = true) {
   return useQuery({
     enabled: when,
-    queryKey: ['stats', since, until],
-    queryFn: ({ signal }): Promise<Stats> => unwrap(client.GET('/api/stats', { params: { query: { since, until } }, signal })),
+    queryKey: ['stats', query],
+    queryFn: ({ signal }): Promise<Stats> => unwrap(client.GET('/api/stats', { params: { query }, signal })),
     placeholderData: keepPreviousData,
     staleTime: 10_000,
   })

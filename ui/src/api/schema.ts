@@ -1641,7 +1641,8 @@ export interface components {
          *
          *     `analysis` is `up`, `down`, or `off` where this process runs without one. `connections` are
          *     those to the database in use now, of at most `connections_most`. Counts are null where the store
-         *     is away, that of the traces also for callers without the API key.
+         *     is away, that of the traces also for callers without the API key. `keep_days` is how long traces
+         *     are kept after they ended, null: until they are deleted.
          */
         Health: {
             /**
@@ -1668,6 +1669,8 @@ export interface components {
             analysis: "up" | "down" | "off";
             /** Traces */
             traces: number | null;
+            /** Keep Days */
+            keep_days: number | null;
             /** Connections */
             connections: number | null;
             /** Connections Most */

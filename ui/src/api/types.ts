@@ -24,6 +24,7 @@ export type Session = Schemas['Session']
 export type Problem = Schemas['Problem']
 export type TraceListing = Schemas['Listing_TraceSummary_']
 export type TraceQuery = NonNullable<operations['listTraces']['parameters']['query']>
+export type StatsQuery = NonNullable<operations['getStats']['parameters']['query']>
 export type Stats = Schemas['Stats']
 export type Checkpoint = Schemas['Checkpoint']
 export type CheckpointState = Schemas['CheckpointState']

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ago, bytes, cost, count, duration, offset, plural } from './format'
+import { ago, bytes, cost, count, duration, nameParts, offset, plural } from './format'
 
 test('a duration keeps the unit people would say', () => {
   expect([0, 820, 4200, 12_000, 1_240_000, 31_400_000, 125_000_000, 3_780_000_000].map(duration)).toEqual([
@@ -25,4 +25,10 @@ test('moments are relative to a start or to now', () => {
   expect(offset(65_000_000)).toBe('+1:05')
   expect(offset(1_230_000)).toBe('+1.23 s')
   expect(ago(1000, 1000 + 125_000)).toBe('2 min ago')
+})
+
+test('a name is read without the operation every row begins with', () => {
+  expect(nameParts('invoke_workflow research team')).toEqual({ operation: 'invoke_workflow', rest: 'research team' })
+  expect(nameParts('invoke_workflow')).toEqual({ operation: '', rest: 'invoke_workflow' })
+  expect(nameParts('')).toEqual({ operation: '', rest: '(no name)' })
 })

@@ -66,6 +66,12 @@ export function moment(ms: number): string {
   return `${date.toLocaleDateString()} ${date.toLocaleTimeString(undefined, { hour12: false })}.${String(date.getMilliseconds()).padStart(3, '0')}`
 }
 
+/** A name as the GenAI conventions write it, `invoke_workflow x`, in its two parts. */
+export function nameParts(name: string): { operation: string; rest: string } {
+  const [, operation = '', rest = name || '(no name)'] = /^(invoke_workflow|invoke_agent) (.+)$/s.exec(name) ?? []
+  return { operation, rest }
+}
+
 function pad(n: number): string {
   return String(n).padStart(2, '0')
 }

@@ -1,22 +1,30 @@
-/** Every agent across traces: how often it ran, what it cost, how often it failed. */
+/** Every agent across traces: how often it ran, how long it worked, what it cost, how often it failed. */
 import { Search } from 'lucide-react'
 import { useDeferredValue, useMemo, useState } from 'react'
-import { Link } from 'react-router'
+import { useSearchParams } from 'react-router'
 import { useStats } from '@/api/queries'
-import { cost, count, plural } from '@/shared/format'
-import { nameColour } from '@/shared/palette'
+import { cost, count, duration, plural } from '@/shared/format'
 import { PERIODS, usePeriod } from '@/shared/period'
-import { Avatar, Select, SkeletonLines } from '@/shared/ui/basics'
+import { AgentName } from '@/shared/ui/AgentName'
+import { Select, SkeletonLines } from '@/shared/ui/basics'
+import { Warned } from '@/shared/ui/Figure'
 import { Card, Page } from '@/shared/ui/Page'
 import { EmptyState, ErrorState } from '@/shared/ui/states'
 import { Table } from '@/shared/ui/Table'
+import { AgentPage } from './AgentPage'
 
 /** The server adds up at most this many agents. */
 const MOST = 100
 
+/** A name may hold anything, dots and slashes too: it stands behind the question mark. */
 export function AgentsPage() {
+  const name = useSearchParams()[0].get('name')
+  return name === null ? <AllAgents /> : <AgentPage key={name} name={name} />
+}
+
+function AllAgents() {
   const { period, setPeriod, since } = usePeriod('30d')
-  const stats = useStats(since)
+  const stats = useStats({ since })
   const [text, setText] = useState('')
   const wanted = useDeferredValue(text.trim().toLowerCase())
   const agents = stats.data?.agents
@@ -59,18 +67,14 @@ export function AgentsPage() {
               {
                 name: 'Agent',
                 value: (a) => a.agent,
-                cell: (a) => (
-                  <Link to={`/traces?agent=${encodeURIComponent(a.agent)}`} title={a.agent} className="flex max-w-80 min-w-0 items-center gap-2 text-sm font-medium hover:text-accent">
-                    <Avatar name={a.agent} colour={nameColour(a.agent)} />
-                    <span className="truncate">{a.agent}</span>
-                  </Link>
-                ),
+                cell: (a) => <AgentName name={a.agent} />,
               },
               { name: 'Traces', numeric: true, value: (a) => a.traces, cell: (a) => count(a.traces) },
               { name: 'Spans', numeric: true, value: (a) => a.spans, cell: (a) => count(a.spans) },
               { name: 'Errors', numeric: true, value: (a) => a.errors, cell: (a) => (a.errors ? <span className="text-danger">{count(a.errors)}</span> : <span className="text-faint">–</span>) },
-              { name: 'Failures', numeric: true, value: (a) => a.failures, cell: (a) => (a.failures ? <span className="text-warn">{count(a.failures)}</span> : <span className="text-faint">–</span>) },
+              { name: 'Failures', numeric: true, value: (a) => a.failures, cell: (a) => <Warned value={a.failures} text={count(a.failures)} /> },
               { name: 'Failures a trace', numeric: true, value: (a) => a.failures / Math.max(1, a.traces), cell: (a) => (a.failures / Math.max(1, a.traces)).toFixed(2) },
+              { name: 'Time a trace', numeric: true, value: (a) => a.busy_ms / a.traces, cell: (a) => duration((a.busy_ms / a.traces) * 1000) },
               { name: 'Tokens', numeric: true, value: (a) => a.tokens_in + a.tokens_out, cell: (a) => count(a.tokens_in + a.tokens_out) },
               { name: 'Cost', numeric: true, value: (a) => a.cost_usd ?? 0, cell: (a) => cost(a.cost_usd) },
             ]}

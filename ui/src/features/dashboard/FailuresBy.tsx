@@ -5,6 +5,7 @@ import type { Stats } from '@/api/types'
 import { filterOf, nameOf } from '@/shared/failureNames'
 import { count } from '@/shared/format'
 import { Segments } from '@/shared/ui/basics'
+import { AgentName } from '@/shared/ui/AgentName'
 import { Card } from '@/shared/ui/Page'
 import { Table } from '@/shared/ui/Table'
 
@@ -28,7 +29,7 @@ export function FailuresBy({ stats }: { stats: Stats }) {
           rows={rows}
           keyOf={(row) => `${row.name}/${row.mode}/${row.subcategory}`}
           columns={[
-            { name: CHOICES.find((choice) => choice.value === by)?.label ?? '', value: (row) => row.name, cell: (row) => <span className="block max-w-48 truncate font-medium">{row.name}</span> },
+            { name: CHOICES.find((choice) => choice.value === by)?.label ?? '', value: (row) => row.name, cell: (row) => (by === 'agent' ? <AgentName name={row.name} /> : <span className="block max-w-48 truncate font-medium">{row.name}</span>) },
             {
               name: 'Failure',
               value: (row) => nameOf(row),

@@ -53,7 +53,11 @@ function Server() {
             <Badge tone={h.analysis === 'up' ? 'ok' : h.analysis === 'down' ? 'danger' : 'neutral'}>{h.analysis}</Badge>
           </dd>
           <dt className="text-muted">Keeps</dt>
-          <dd>{h.traces === null ? '–' : plural(h.traces, 'trace')}</dd>
+          <dd>
+            {h.traces === null ? '' : `${plural(h.traces, 'trace')}, `}
+            {h.keep_days === null ? 'until they are deleted' : `each for ${plural(h.keep_days, 'day')} after it ended`}
+            <span className="text-muted"> (AGENTTRACE_KEEP_DAYS)</span>
+          </dd>
           <dt className="text-muted">Up for</dt>
           <dd>{duration(h.uptime_seconds * 1e6)}</dd>
         </dl>

@@ -48,6 +48,11 @@ function withView(params: URLSearchParams, view: View): URLSearchParams {
   return next
 }
 
+/** The failure that the address points at. */
+export function useLinkedFailure(): string | null {
+  return useSearchParams()[0].get('failure')
+}
+
 export function useTraceView(): TraceView {
   const value = useContext(Context)
   if (!value) throw new Error('useTraceView needs a TraceProvider above it')

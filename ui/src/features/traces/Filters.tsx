@@ -5,18 +5,19 @@ import { useEffect, useState } from 'react'
 import { useNavigate } from 'react-router'
 import { useStats } from '@/api/queries'
 import { codeOf, filterOf, nameOf } from '@/shared/failureNames'
-import { PERIODS } from '@/shared/period'
 import { usePreference } from '@/shared/preferences'
 import { Button, IconButton, Segments, Select } from '@/shared/ui/basics'
 import { Popover } from '@/shared/ui/Popover'
 import { COLUMNS } from './columns'
 import type { Filter } from './model'
 import { isFiltered, viewOf } from './model'
+import type { SetTime } from './TimeFilter'
+import { TimeFilter } from './TimeFilter'
 
 type Change = (key: Filter, value: string | null, replace?: boolean) => void
 
-export function Filters({ params, change, searchRef, when }: { params: URLSearchParams; change: Change; searchRef: Ref<HTMLInputElement>; when: boolean }) {
-  const stats = useStats(undefined, undefined, when)
+export function Filters({ params, change, setTime, searchRef, when }: { params: URLSearchParams; change: Change; setTime: SetTime; searchRef: Ref<HTMLInputElement>; when: boolean }) {
+  const stats = useStats({}, when)
   const names = (list: readonly object[] | undefined, key: string) => (list ?? []).map((row) => String((row as Record<string, unknown>)[key]))
   const select = (key: Filter, label: string, any: string, options: readonly (string | { value: string; label: string })[]) => (
     <Select label={label} any={any} value={params.get(key) ?? ''} options={options} onChange={(value) => { change(key, value) }} />
@@ -39,7 +40,7 @@ export function Filters({ params, change, searchRef, when }: { params: URLSearch
           { value: 'error', label: 'Error' },
         ]}
       />
-      {select('since', 'Time', 'Any time', PERIODS)}
+      <TimeFilter key={`${params.get('since') ?? ''} ${params.get('until') ?? ''}`} since={params.get('since')} until={params.get('until')} onChange={setTime} />
       {select('agent', 'Agent', 'Any agent', names(stats.data?.agents, 'agent'))}
       {select('failure', 'Failure', 'Any failure', modes)}
       {select('framework', 'Framework', 'Any framework', names(stats.data?.frameworks, 'framework'))}

@@ -4,12 +4,13 @@ import { ArrowDown, ArrowUp, History } from 'lucide-react'
 import { memo, useEffect, useRef, useState } from 'react'
 import { Link, useNavigate } from 'react-router'
 import type { TraceSummary } from '@/api/types'
+import { nameParts } from '@/shared/format'
 import { useShortcuts } from '@/shared/shortcuts'
 import { Badge } from '@/shared/ui/basics'
 import { StatusIcon } from '@/shared/ui/status'
 import type { Column } from './columns'
 import type { Sort } from './model'
-import { nameParts, nextSort } from './model'
+import { nextSort } from './model'
 
 export function TraceTable({
   traces,

@@ -1,9 +1,10 @@
 /** The list of traces: found, sorted, watched as they arrive. */
 import clsx from 'clsx'
 import { ArrowUp, RefreshCw } from 'lucide-react'
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { useCallback, useMemo, useRef, useState } from 'react'
 import { useSearchParams } from 'react-router'
 import { ApiError, useChanges, useInvalidateTraces, useRefreshRows, useTraces } from '@/api/queries'
+import { useMinute } from '@/shared/period'
 import { usePreference } from '@/shared/preferences'
 import { useShortcuts } from '@/shared/shortcuts'
 import { Button, Skeleton } from '@/shared/ui/basics'
@@ -19,16 +20,6 @@ import { TraceTable } from './TraceTable'
 import { Volume } from './Volume'
 
 const NO_COLUMNS: readonly string[] = []
-
-/** The present, cut to minutes: what "last hour" is asked from. */
-function useMinute(): number {
-  const [now, setNow] = useState(() => Date.now())
-  useEffect(() => {
-    const timer = setInterval(() => { setNow(Date.now()) }, 60_000)
-    return () => { clearInterval(timer) }
-  }, [])
-  return now
-}
 
 export function TracesPage() {
   const [params, setParams] = useSearchParams()
@@ -51,6 +42,13 @@ export function TracesPage() {
       // From the address of this moment, not of the last render: two quick changes are both kept.
       setParams(withParam(new URLSearchParams(window.location.search), key, value), { replace, flushSync: true })
       if (key === 'page') scroller.current?.scrollTo({ top: 0 })
+    },
+    [setParams],
+  )
+  const setTime = useCallback(
+    (since: string | null, until: string | null) => {
+      const next = withParam(new URLSearchParams(window.location.search), 'since', since)
+      setParams(withParam(next, 'until', until), { flushSync: true })
     },
     [setParams],
   )
@@ -100,9 +98,9 @@ export function TracesPage() {
             <LiveDot state={feed} />
           </p>
         </div>
-        <Volume since={query.since} when={settled} />
+        <Volume query={query} onPick={setTime} when={settled} />
       </header>
-      <Filters params={params} change={change} searchRef={search} when={settled} />
+      <Filters params={params} change={change} setTime={setTime} searchRef={search} when={settled} />
       {chosen.size > 0 && <BulkActions ids={chosen} onDone={() => { setChosen(new Set()) }} />}
       <div
         ref={scroller}

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
-import { sinceOf } from '@/shared/period'
-import { isFiltered, nameParts, nextSort, queryOf, viewOf, withParam } from './model'
+import { isFiltered, nextSort, queryOf, viewOf, withParam } from './model'
 
 const NOW = Date.parse('2026-03-01T12:34:56.789Z')
 const params = (text: string) => new URLSearchParams(text)
@@ -13,11 +12,6 @@ test('the address becomes a query', () => {
 
 test('nonsense in the address is left out', () => {
   expect(queryOf(params('status=maybe&page=-4&size=7&sort=name'), NOW)).toMatchObject({ status: undefined, offset: 0, limit: 50, sort: '-start' })
-})
-
-test('a moment may be given instead of a period', () => {
-  expect(sinceOf('2026-01-01T00:00:00Z', NOW)).toBe('2026-01-01T00:00:00Z')
-  expect(sinceOf(null, NOW)).toBeUndefined()
 })
 
 test('a new filter starts at the first page', () => {
@@ -35,10 +29,4 @@ test('a saved view keeps filters and order, not the page', () => {
   expect(viewOf(params('page=4&q=x&sort=-cost&size=25'))).toBe('q=x&sort=-cost')
   expect(isFiltered(params('page=2'))).toBe(false)
   expect(isFiltered(params('agent=a'))).toBe(true)
-})
-
-test('a name is read without the operation every row begins with', () => {
-  expect(nameParts('invoke_workflow research team')).toEqual({ operation: 'invoke_workflow', rest: 'research team' })
-  expect(nameParts('invoke_workflow')).toEqual({ operation: '', rest: 'invoke_workflow' })
-  expect(nameParts('')).toEqual({ operation: '', rest: '(no name)' })
 })

@@ -72,9 +72,3 @@ export function viewOf(params: URLSearchParams): string {
   }
   return kept.toString()
 }
-
-/** A name as the GenAI conventions write it, `invoke_workflow x`, in its two parts. */
-export function nameParts(name: string): { operation: string; rest: string } {
-  const [, operation = '', rest = name || '(no name)'] = /^(invoke_workflow|invoke_agent) (.+)$/s.exec(name) ?? []
-  return { operation, rest }
-}

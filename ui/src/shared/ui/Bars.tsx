@@ -16,6 +16,7 @@ export function Bars({
   height = 44,
   format = String,
   scale = false,
+  onPick,
 }: {
   title: string
   bars: readonly Bar[]
@@ -25,6 +26,8 @@ export function Bars({
   format?: (value: number) => string
   /** Say how much the highest bar is. */
   scale?: boolean
+  /** What a click on a bar does; it must be possible without a mouse elsewhere. */
+  onPick?: (index: number) => void
 }) {
   const box = useRef<HTMLDivElement>(null)
   const { width } = useSize(box)
@@ -54,7 +57,7 @@ export function Bars({
                 y -= tall
                 return <rect key={part} x={i * step + gap / 2} y={y} width={Math.max(1, step - gap)} height={tall} rx={Math.min(1.5, step / 4)} fill={colours[part]} />
               })}
-              <rect x={i * step} y={0} width={Math.max(1, step)} height={height} fill="transparent">
+              <rect x={i * step} y={0} width={Math.max(1, step)} height={height} fill="transparent" className={onPick && 'cursor-pointer hover:fill-hover/60'} onClick={onPick && (() => { onPick(i) })}>
                 <title>{describe(bar)}</title>
               </rect>
             </g>

@@ -1,4 +1,4 @@
-/** A small table that sorts by a click on a column's name. */
+/** A small table that sorts by a click on a column's name; of all rows it shows at most `most`, the first ones. */
 import clsx from 'clsx'
 import { ArrowDown, ArrowUp } from 'lucide-react'
 import type { ReactNode } from 'react'
@@ -12,7 +12,7 @@ export interface TableColumn<T> {
   numeric?: boolean
 }
 
-export function Table<T>({ label, rows, columns, keyOf, initial }: { label: string; rows: readonly T[]; columns: readonly TableColumn<T>[]; keyOf: (row: T) => string; initial?: string }) {
+export function Table<T>({ label, rows, columns, keyOf, initial, most }: { label: string; rows: readonly T[]; columns: readonly TableColumn<T>[]; keyOf: (row: T) => string; initial?: string; most?: number }) {
   const [order, setOrder] = useState<{ name: string; down: boolean } | null>(initial ? { name: initial, down: true } : null)
   const sorted = useMemo(() => {
     const value = columns.find((c) => c.name === order?.name)?.value
@@ -55,7 +55,7 @@ export function Table<T>({ label, rows, columns, keyOf, initial }: { label: stri
         </tr>
       </thead>
       <tbody>
-        {sorted.map((row) => (
+        {sorted.slice(0, most).map((row) => (
           <tr key={keyOf(row)} className="border-t border-line hover:bg-hover">
             {columns.map((column) => (
               <td key={column.name} className={clsx('h-9 px-4', column.numeric && 'tabular text-right whitespace-nowrap')}>

@@ -1,9 +1,10 @@
 /** One agent: its figures, its tools and models, what it heard and said. */
 import { Link } from 'react-router'
 import { ContentSection } from '@/shared/content/Content'
-import { cost, count, plural } from '@/shared/format'
+import { cost, count, duration, plural } from '@/shared/format'
 import { USER } from '@/shared/palette'
-import { Badge, Button } from '@/shared/ui/basics'
+import { agentPage } from '@/shared/ui/AgentName'
+import { Badge, Button, linkLook } from '@/shared/ui/basics'
 import { useTraceView } from '../context'
 import { FailureCard } from '../failures/FailureCard'
 import { AgentMark } from '../names'
@@ -40,6 +41,7 @@ export function AgentDetails({ name }: { name: string }) {
               {count(agent.spans)}
               {agent.errors > 0 && <span className="text-danger"> · {plural(agent.errors, 'error')}</span>}
             </Fact>
+            <Fact name="At work">{agent.busy_ms > 0 && duration(agent.busy_ms * 1000)}</Fact>
             <Fact name="Tokens">{agent.tokens_in + agent.tokens_out > 0 && `${agent.tokens_in.toLocaleString()} in, ${agent.tokens_out.toLocaleString()} out`}</Fact>
             <Fact name="Cost">{agent.cost_usd === null ? null : cost(agent.cost_usd)}</Fact>
             <Fact name="Models">{agent.models.join(', ')}</Fact>
@@ -64,9 +66,11 @@ export function AgentDetails({ name }: { name: string }) {
       </Facts>
       <div className="flex flex-wrap gap-2">
         <Button onClick={() => { reveal({ kind: 'agent', name }, 'transcript') }}>What it said and heard</Button>
-        <Link to={`/traces?agent=${encodeURIComponent(name)}`} className="inline-flex h-7 items-center rounded-md px-2.5 text-xs font-medium text-muted hover:bg-hover hover:text-text">
-          Its other traces
-        </Link>
+        {agent && (
+          <Link to={agentPage(name)} className={linkLook('plain')}>
+            Across traces
+          </Link>
+        )}
       </div>
       {talk.length > 0 && (
         <Section title="Messages" aside={talk.length > SHOWN ? `the first ${String(SHOWN)} of ${talk.length.toLocaleString()}` : undefined}>

@@ -1,14 +1,15 @@
 /** One finding: what, who, the quote that shows it, and a person's verdict. */
 import clsx from 'clsx'
-import { Check, MessageSquareText, Pencil, Quote, Undo2, X } from 'lucide-react'
-import { useState } from 'react'
+import { Check, Link2, MessageSquareText, Pencil, Quote, Undo2, X } from 'lucide-react'
+import { useEffect, useRef, useState } from 'react'
 import { Link } from 'react-router'
 import { useReview } from '@/api/queries'
 import type { Failure, Review } from '@/api/types'
+import { copy } from '@/shared/clipboard'
 import { Badge, Button, IconButton } from '@/shared/ui/basics'
 import { Fold } from '@/shared/content/Content'
 import { toast } from '@/shared/ui/toast'
-import { useTraceView } from '../context'
+import { useLinkedFailure, useTraceView } from '../context'
 import { messageBefore, targetOf } from '../model'
 import { AgentLink } from '../names'
 import { codeOf, nameOf, title } from '@/shared/failureNames'
@@ -19,6 +20,11 @@ const SEVERITY_TONES = { critical: 'danger', high: 'danger', medium: 'warn', low
 
 export function FailureCard({ failure, linked = true }: { failure: Failure; linked?: boolean }) {
   const { data, select } = useTraceView()
+  const linkedTo = useLinkedFailure() === failure.annotation_id
+  const card = useRef<HTMLElement>(null)
+  useEffect(() => {
+    if (linkedTo) card.current?.scrollIntoView({ block: 'center' })
+  }, [linkedTo])
   const review = useReview(data.summary.trace_id)
   const [editing, setEditing] = useState(false)
   const code = codeOf(failure)
@@ -30,8 +36,10 @@ export function FailureCard({ failure, linked = true }: { failure: Failure; link
   const replayable = messageBefore(failure, data)
   return (
     <article
+      ref={card}
       aria-label={nameOf(failure)}
-      className={clsx('rounded-lg border bg-panel', failure.decisive && !rejected ? 'border-warn' : 'border-line', rejected && 'opacity-70')}
+      aria-current={linkedTo || undefined}
+      className={clsx('rounded-lg border bg-panel', failure.decisive && !rejected ? 'border-warn' : 'border-line', rejected && 'opacity-70', linkedTo && 'ring-2 ring-accent')}
     >
       <div className="flex flex-col gap-1.5 px-3 pt-2.5 pb-2">
         <div className="flex items-baseline gap-2">
@@ -74,6 +82,9 @@ export function FailureCard({ failure, linked = true }: { failure: Failure; link
           </Link>
         )}
         <span className="ml-auto flex items-center">
+          <IconButton label="Copy link to this failure" onClick={() => void copy(failureUrl(failure.annotation_id), 'Link')}>
+            <Link2 className="size-3.5" />
+          </IconButton>
           <IconButton label="Change or comment" aria-expanded={editing} onClick={() => { setEditing(!editing) }}>
             <Pencil className="size-3.5" />
           </IconButton>
@@ -102,6 +113,13 @@ export function FailureCard({ failure, linked = true }: { failure: Failure; link
       {editing && <VerdictForm failure={failure} onClose={() => { setEditing(false) }} />}
     </article>
   )
+}
+
+/** The address of this page that shows one failure, in the view that has them all. */
+function failureUrl(id: string): string {
+  const url = new URL(window.location.href)
+  url.search = new URLSearchParams({ view: 'failures', failure: id }).toString()
+  return url.href
 }
 
 function Confidence({ value }: { value: number }) {

@@ -3,7 +3,7 @@ import { ChevronRight } from 'lucide-react'
 import { useState } from 'react'
 import type { Failure } from '@/api/types'
 import { count, plural } from '@/shared/format'
-import { useTraceView } from '../context'
+import { useLinkedFailure, useTraceView } from '../context'
 import { FailureCard } from './FailureCard'
 import { title } from '@/shared/failureNames'
 import type { Kind as KindOfFailure } from './model'
@@ -43,10 +43,11 @@ function Kind({ kind }: { kind: KindOfFailure }) {
 }
 
 function Aside({ failures, name }: { failures: readonly Failure[]; name: (n: number) => string }) {
-  const [open, setOpen] = useState(false)
+  const linked = useLinkedFailure()
+  const [open, setOpen] = useState(() => failures.some((f) => f.annotation_id === linked))
   if (!failures.length) return null
   return (
-    <details className="group" onToggle={(event) => { setOpen(event.currentTarget.open) }}>
+    <details open={open} className="group" onToggle={(event) => { setOpen(event.currentTarget.open) }}>
       <summary className="flex items-center gap-1 rounded text-xs font-medium text-muted hover:text-text">
         <ChevronRight aria-hidden className="size-3.5 transition-transform group-open:rotate-90" />
         {name(failures.length)}

@@ -1,9 +1,15 @@
 /** Which kinds of failure were found when: the commonest by name, all others together. */
-import type { Stats } from '@/api/types'
 import { nameOf } from '@/shared/failureNames'
 
 const NAMED = 3
 const OTHERS = 'others'
+
+interface Point {
+  time: string
+  mode: string
+  subcategory: string
+  count: number
+}
 
 export interface FailuresOverTime {
   names: readonly string[]
@@ -11,7 +17,7 @@ export interface FailuresOverTime {
   at: (time: string) => number[]
 }
 
-export function failuresOverTime(points: Stats['failures_over_time']): FailuresOverTime {
+export function failuresOverTime(points: readonly Point[]): FailuresOverTime {
   const totals = new Map<string, number>()
   for (const point of points) totals.set(nameOf(point), (totals.get(nameOf(point)) ?? 0) + point.count)
   const ranked = [...totals].sort(([a, n], [b, m]) => m - n || a.localeCompare(b)).map(([name]) => name)
