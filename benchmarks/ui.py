@@ -1,12 +1,15 @@
 """How soon the UI shows something, and how smoothly it moves: Chromium, a real server and database.
 
-Every load is cold: a new browser profile, nothing in its cache. A JSON line per figure.
+Every load is cold: a new browser profile, nothing in its cache. A JSON line per figure. With the
+address of a running Phoenix (`phoenix serve`) that shows the same trace, in the same browser.
 
     python benchmarks/ui.py [--traces 60000] [--loads 10] [--database-url sqlite:///FILE]
+                            [--phoenix http://127.0.0.1:6006]
 """
 
 import argparse
 import gzip
+import json
 import os
 import random
 import re
@@ -15,24 +18,28 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, sync_playwright
-from store_read import fill, report, trace
+from store_read import SECOND, START_NS, fill, report, trace
 
-from agenttrace.models import Scope
+from agenttrace.models import Scope, Span
 from agenttrace_server import ui_build
 from agenttrace_server.analyse import classifiers
 from agenttrace_server.analyse.process import Loop
+from agenttrace_server.encode.otlp_protobuf import encode_protobuf
 from agenttrace_server.store.sql import open_store
 from agenttrace_server.yaml_rules import RuleFile
 
-LONG, LONGER, LONGEST = 20_000, 50_000, 200_000
+SHORT, LONG, LONGER, LONGEST = 5_000, 20_000, 50_000, 200_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PHOENIX_ROW = "document.querySelector('.span-node-wrap') && performance.now()"
 TIMELINE = "performance.getEntriesByName('timeline drawn')[0]?.startTime"
 
 # Notes when the first row of the list stands in a frame that is about to be shown.
@@ -85,12 +92,18 @@ def trace_id(spans: int) -> str:
     return f"{spans:x}".rjust(32, "f")
 
 
+def long_trace(spans: int) -> list[Span]:
+    """Return the spans of one of the long traces, which began now: Phoenix shows the last days."""
+    second = (time.time_ns() - START_NS) // SECOND
+    return trace(trace_id(spans), second, spans, Scope("bench"), random.Random(spans))
+
+
 def prepare(database: str, traces: int) -> None:
-    """Store and analyse a long list, and three long traces."""
+    """Store and analyse a long list, and long traces."""
     store = open_store(database)
     fill(store, traces, 2)
-    for spans in (LONG, LONGER, LONGEST):
-        rows = trace(trace_id(spans), 1, spans, Scope("bench"), random.Random(spans))
+    for spans in (SHORT, LONG, LONGER, LONGEST):
+        rows = long_trace(spans)
         for start in range(0, spans, 2000):
             store.write(rows[start : start + 2000])
     analysis = Loop(store, classifiers.load(RuleFile(Path("no-rules.yaml"), False), None), 0.0)
@@ -152,6 +165,31 @@ def frames(browser: Browser, address: str) -> dict[str, float]:
     return found
 
 
+def beside_phoenix(browser: Browser, url: str, phoenix: str, loads: int) -> None:
+    """Report how soon each shows the trace: we all of its spans, Phoenix the first thousand."""
+    rows = long_trace(SHORT)
+    for start in range(0, SHORT, 500):
+        _post(f"{phoenix}/v1/traces", encode_protobuf(rows[start : start + 500]), "x-protobuf")
+    query = json.dumps({"query": "{projects{edges{node{id name}}}}"}).encode()
+    projects = json.loads(_post(f"{phoenix}/graphql", query, "json"))["data"]["projects"]["edges"]
+    project = next(one["node"]["id"] for one in projects if one["node"]["name"] == "default")
+    theirs = f"{phoenix}/projects/{project}/traces/{trace_id(SHORT)}"
+    ours = f"{url}/traces/{trace_id(SHORT)}?view=timeline"
+    load(browser, theirs, PHOENIX_ROW)
+    pairs = [
+        (load(browser, ours, TIMELINE), load(browser, theirs, PHOENIX_ROW)) for _ in range(loads)
+    ]
+    mine, other = (statistics.median(times) for times in zip(*pairs, strict=True))
+    name = f"UI: {SHORT} spans, first drawn"
+    report(name, mine, "s", other, baseline=round(other, 3), beside="Phoenix")
+
+
+def _post(address: str, body: bytes, kind: str) -> bytes:
+    headers = {"content-type": f"application/{kind}"}
+    with urllib.request.urlopen(urllib.request.Request(address, body, headers)) as answer:
+        return bytes(answer.read())
+
+
 def bundle(static: Path) -> float:
     """Return what the browser must load before any page is shown, gzipped, in kB."""
     html = (static / "index.html").read_text("utf-8")
@@ -165,6 +203,7 @@ def main() -> None:
     parser.add_argument("--traces", type=int, default=60_000)
     parser.add_argument("--loads", type=int, default=10)
     parser.add_argument("--database-url", help="made by this script before, or to be made")
+    parser.add_argument("--phoenix", help="where Phoenix runs, to measure it too")
     options = parser.parse_args()
     ui = ui_build.source_folder()
     if ui and not ui_build.is_current(ui):
@@ -197,6 +236,8 @@ def main() -> None:
                 found = frames(browser, f"{url}/traces/{trace_id(spans)}?view=timeline")
                 for move, rate in found.items():
                     report(f"UI: {spans} spans, {move}", rate, "fps", least, at_least=True)
+            if options.phoenix:
+                beside_phoenix(browser, url, options.phoenix.rstrip("/"), options.loads)
             browser.close()
 
 

@@ -162,6 +162,7 @@ def addresses(at: Demo, replay: str) -> dict[str, str]:
         "replay": f"replays/{replay}",
         "dashboard": "dashboard",
         "agents": "agents",
+        "agent": "agents?name=supervisor",
         "settings": "settings",
     }
 

@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from support import captures
 from support.runs import Run, long_run, new_trace_id, research_team, wide_team
 from support.server import RunningServer
 
@@ -330,3 +331,17 @@ def test_spans_without_agents_or_messages_are_a_timeline(page: Page, server: Run
     expect(page.get_by_text("No agents in this trace")).to_be_visible()
     expect(page.get_by_text("No messages between agents")).to_be_visible()
     expect(page.get_by_role("treeitem", name=re.compile("^SELECT"))).to_be_visible()
+
+
+@pytest.mark.parametrize("name", captures.TRACES)
+def test_what_any_instrumentation_recorded_is_shown(
+    page: Page, server: RunningServer, name: str
+) -> None:
+    trace_id = captures.load(name)[0].trace_id
+    server.post(captures.body(name))
+    server.wait_analysed(trace_id)
+
+    page.goto(f"{server.url}/traces/{trace_id}")
+
+    expect(page.get_by_role("treeitem").first).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).not_to_have_text("(no name)")

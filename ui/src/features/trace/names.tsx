@@ -1,6 +1,6 @@
 /** How agents, kinds and types are written everywhere on this page. */
 import { ArrowLeftRight, Bot, Database, Sparkles, Square, UserRound, Workflow, Wrench } from 'lucide-react'
-import { agentColour, kindColour, USER } from '@/shared/palette'
+import { kindColour, USER } from '@/shared/palette'
 import { Avatar, Badge } from '@/shared/ui/basics'
 import { useTraceView } from './context'
 import { typeColour } from './graph/model'
@@ -53,4 +53,3 @@ export function InferredBadge({ confidence }: { confidence: number }) {
   )
 }
 
-export const NO_AGENT = agentColour(-1)

@@ -48,7 +48,7 @@ export function Filters({ params, change, setTime, searchRef, when }: { params: 
       {isFiltered(params) && <ClearButton />}
       <span className="ml-auto hidden gap-1 sm:flex">
         <SavedViews params={params} />
-        <ColumnChoice />
+        <ColumnChoice joined={params.get('joined') !== 'false'} onJoin={(on) => { change('joined', on ? null : 'false') }} />
       </span>
     </div>
   )
@@ -170,12 +170,12 @@ function SavedViews({ params }: { params: URLSearchParams }) {
 
 const NONE: readonly string[] = []
 
-function ColumnChoice() {
+function ColumnChoice({ joined, onJoin }: { joined: boolean; onJoin: (on: boolean) => void }) {
   const [hidden, setHidden] = usePreference('traces.hidden', NONE)
   return (
     <Popover label="Columns" trigger={<><Columns3 aria-hidden className="size-3.5" /> Columns</>}>
       {() => (
-        <div className="flex w-44 flex-col p-1.5">
+        <div className="flex w-52 flex-col p-1.5">
           {COLUMNS.map((column) => (
             <label key={column.key} className="flex cursor-pointer items-center gap-2 rounded px-2 py-1 hover:bg-hover">
               <input
@@ -187,6 +187,10 @@ function ColumnChoice() {
               {column.label}
             </label>
           ))}
+          <label className="mt-1 flex cursor-pointer items-center gap-2 border-t border-line px-2 pt-2 pb-1 hover:bg-hover" title="Runs that came as several traces: as one row, or as they were recorded">
+            <input type="checkbox" className="size-3.5 accent-accent-strong" checked={joined} onChange={(e) => { onJoin(e.target.checked) }} />
+            Fragments of a run as one
+          </label>
         </div>
       )}
     </Popover>

@@ -11,7 +11,7 @@ test('the address becomes a query', () => {
 })
 
 test('nonsense in the address is left out', () => {
-  expect(queryOf(params('status=maybe&page=-4&size=7&sort=name'), NOW)).toMatchObject({ status: undefined, offset: 0, limit: 50, sort: '-start' })
+  expect(queryOf(params('status=maybe&page=-4&size=7&sort=name&joined=7'), NOW)).toMatchObject({ status: undefined, offset: 0, limit: 50, sort: '-start', joined: undefined })
 })
 
 test('a new filter starts at the first page', () => {

@@ -3,7 +3,7 @@ import type { TraceQuery } from '@/api/types'
 import { sinceOf } from '@/shared/period'
 
 export const PAGE_SIZES = [25, 50, 100, 200] as const
-export const FILTERS = ['q', 'status', 'service', 'framework', 'agent', 'failure', 'since', 'until'] as const
+export const FILTERS = ['q', 'status', 'service', 'framework', 'agent', 'failure', 'since', 'until', 'joined'] as const
 export type Filter = (typeof FILTERS)[number]
 
 export type Sort = NonNullable<TraceQuery['sort']>
@@ -26,6 +26,7 @@ export function queryOf(params: URLSearchParams, now: number): TraceQuery {
     status: status === 'ok' || status === 'error' || status === 'running' ? status : undefined,
     since: sinceOf(params.get('since'), now),
     until: word('until'),
+    joined: word('joined') === 'false' ? false : undefined,
     sort: sortOf(params),
   }
 }
