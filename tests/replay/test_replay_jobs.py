@@ -199,6 +199,22 @@ def test_what_goes_wrong_in_a_replay_ends_it_in_a_clear_state(
 
 
 @pytest.mark.usefixtures("worker")
+def test_the_call_at_which_a_replay_stopped_is_not_said_to_have_run(
+    server: RunningServer, relay: Relay, recorded: str
+) -> None:
+    where = checkpoint(server, recorded, "before planner")
+    wish = {"checkpoint_id": where, "edits": [{"path": "task", "value": "TOOL"}]}
+
+    done = ended(server, start(server, **wish))
+    server.wait_analysed(done["trace_id"])
+
+    steps = server.get(f"/api/replays/{done['replay_id']}")["steps"]
+    assert [s["name"] for s in steps if s["tier"] == "stopped"] == [steps[-1]["name"]]
+    assert "no recorded answer" in steps[-1]["why"]
+    assert "send_mail" not in relay.calls()
+
+
+@pytest.mark.usefixtures("worker")
 def test_a_tool_runs_live_if_it_is_named(
     server: RunningServer, relay: Relay, recorded: str
 ) -> None:
@@ -209,6 +225,9 @@ def test_a_tool_runs_live_if_it_is_named(
 
     assert done["status"] == "succeeded"
     assert relay.calls().count("send_mail") == 1
+    server.wait_analysed(done["trace_id"])
+    steps = server.get(f"/api/replays/{done['replay_id']}")["steps"]
+    assert [s["why"] for s in steps if s["kind"] == "tool"] == ["It was allowed to run live"]
 
 
 @pytest.mark.usefixtures("worker")

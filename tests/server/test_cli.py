@@ -200,6 +200,17 @@ def test_a_server_and_the_database_tell_the_same(home: Home) -> None:
     assert without == through == named
 
 
+def test_where_spans_are_sent_is_where_traces_are_looked_for(home: Home, tmp_path: Path) -> None:
+    other = Home(tmp_path / "other")
+    trace_id = newest_trace(other, RESEARCH)
+    with other.serving() as server:
+        found = home.run("traces", "list", OTEL_EXPORTER_OTLP_ENDPOINT=server.url)
+        own = home.run("traces", "list", "--format", "json", OTEL_EXPORTER_OTLP_ENDPOINT="no url")
+
+    assert trace_id[:8] in found.out
+    assert own.json["items"] == []
+
+
 def test_times_may_be_given_as_ago(served: Home) -> None:
     served.run("import", SWARM)
 

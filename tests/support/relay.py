@@ -86,8 +86,21 @@ def misbehave(task, agent, replay):
         for _ in range(60):
             time.sleep(0.05)
             replay.llm("coder", "gpt-4o", str(time.time()))
-    if "TOOL" in task and replay.tool("coder", "send_mail", task) is None:
+    if "TOOL" in task:
+        send_mail(task, replay)
+
+
+def send_mail(task, replay):
+    attributes = {
+        semconv.AGENTTRACE_KIND: "tool",
+        semconv.AGENTTRACE_FRAMEWORK: "relay",
+        semconv.GEN_AI_TOOL_NAME: "send_mail",
+    }
+    with sdk.tracer("relay").start_as_current_span("send", attributes=attributes) as span:
+        answer = replay.tool("coder", "send_mail", task)
+        replay.stamp(span, "live" if answer is None else "recorded")
         CALLS.open("a").write("send_mail\\n")
+        payload.defer(span, semconv.AGENTTRACE_OUTPUT, "sent")
 
 
 def run(state, replay=None):

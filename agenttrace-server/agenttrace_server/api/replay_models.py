@@ -97,7 +97,7 @@ class Step(Model):
     kind: str
     agent: str | None
     name: str
-    tier: Tier
+    tier: Tier | Literal["stopped"]
     why: str
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import typer
 
+from agenttrace import endpoint, health
 from agenttrace.errors import AgentTraceError, ServerError, TraceNotFound
 from agenttrace_server.cli.configuration import read_settings, require_writable
 
@@ -27,7 +28,8 @@ ServerURL = Annotated[
     str | None,
     typer.Option(
         metavar="URL",
-        help="Ask this server. (default: the one on this machine if it answers, else the database)",
+        help="Ask this server. (default: that of OTEL_EXPORTER_OTLP_ENDPOINT, the one on this "
+        "machine, whichever answers, else the database)",
     ),
 ]
 
@@ -185,22 +187,32 @@ def base_url(settings: "Settings") -> str:
 
 @contextmanager
 def connect(server: str | None, database_url: str | None) -> Iterator[Client]:
-    """Give a client for the server asked for, the one on this machine, or the database.
+    """Give a client for the server asked for, one that answers, or the database.
 
+    One that answers is where this environment sends its spans, else the one on this machine.
     Raises `AgentTraceError` if both are given.
     """
-    from agenttrace_server.listening import identify
-
     if server and database_url:
         raise AgentTraceError("give --server or --database-url, not both")
     settings = read_settings(database_url=database_url)
-    url = base_url(settings)
-    if server or (database_url is None and identify(url)):
+    url = server or (None if database_url else _answering(settings))
+    if url:
         key = settings.api_key.get_secret_value() if settings.api_key else None
-        yield NetworkClient(server or url, key)
+        yield NetworkClient(url, key)
         return
     with in_process(settings) as client:
         yield client
+
+
+def _answering(settings: "Settings") -> str | None:
+    places = [base_url(settings)]
+    try:
+        sent_to = endpoint.resolve().url
+    except ValueError:  # whatever sends there complains about it
+        sent_to = endpoint.DEFAULT_URL
+    if sent_to not in (endpoint.DEFAULT_URL, *places):
+        places.insert(0, sent_to)
+    return next((url for url in places if health.ask(url).kind == "agenttrace"), None)
 
 
 @contextmanager

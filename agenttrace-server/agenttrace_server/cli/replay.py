@@ -263,7 +263,8 @@ def _print(replay: dict[str, Any], compared: dict[str, Any] | None, address: str
     if replay["error"]:
         write_line(replay["error"], style="red")
     if replay["steps"]:
-        say("No worker is connected that could run it: this is what would run again")
+        if replay["status"] == "simulated":
+            say("No worker is connected that could run it: this is what would run again")
         write_table(
             ("call", "agent", "tier", "why"),
             ((s["name"], s["agent"] or "", s["tier"], s["why"]) for s in replay["steps"]),

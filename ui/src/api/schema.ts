@@ -2682,11 +2682,8 @@ export interface components {
             agent: string | null;
             /** Name */
             name: string;
-            /**
-             * Tier
-             * @enum {string}
-             */
-            tier: "restored" | "recorded" | "live";
+            /** Tier */
+            tier: ("restored" | "recorded" | "live") | "stopped";
             /** Why */
             why: string;
         };

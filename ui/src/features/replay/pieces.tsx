@@ -3,7 +3,7 @@ import clsx from 'clsx'
 import type { ReactNode } from 'react'
 import { createContext, useContext, useMemo } from 'react'
 import { useTraceSummary } from '@/api/queries'
-import type { Piece, Replay } from '@/api/types'
+import type { Piece, Replay, ReplayStep } from '@/api/types'
 import { agentColour, nameColour, USER } from '@/shared/palette'
 import type { Tone } from '@/shared/ui/basics'
 import { Avatar, Badge } from '@/shared/ui/basics'
@@ -17,8 +17,10 @@ export const TIERS: readonly { tier: Tier; tone: Tone; dot: string; means: strin
   { tier: 'live', tone: 'warn', dot: 'bg-warn', means: 'executed again' },
 ]
 
-export function TierBadge({ tier }: { tier: Tier }) {
-  const known = TIERS.find((t) => t.tier === tier)
+const STOPPED = { tier: 'stopped', tone: 'danger', means: 'had no recorded answer and might not run' } as const
+
+export function TierBadge({ tier }: { tier: ReplayStep['tier'] }) {
+  const known = tier === 'stopped' ? STOPPED : TIERS.find((t) => t.tier === tier)
   return (
     <Badge tone={known?.tone} title={known?.means}>
       {tier}
