@@ -12,6 +12,7 @@ from opentelemetry import context as otel
 from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
 from agenttrace import payload, sdk, semconv
+from agenttrace.errors import ReplayError
 from agenttrace.models import USER
 from agenttrace.serialise import describe
 from agenttrace_langgraph import turns
@@ -190,7 +191,8 @@ def stopped_by(error: BaseException) -> str | None:
         return "interrupt"
     if isinstance(error, ParentCommand):
         return "command"
-    if isinstance(error, GraphBubbleUp):
+    # One that stops a replay only goes LangGraph's way out.
+    if isinstance(error, GraphBubbleUp) and not isinstance(error, ReplayError):
         return type(error).__name__
     if isinstance(error, GeneratorExit):
         return "break"

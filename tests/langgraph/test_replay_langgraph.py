@@ -541,6 +541,8 @@ def test_a_tool_node_that_handles_errors_does_not_handle_a_stopped_replay(
     with pytest.raises(ReplayStopped, match="another input"):
         rerun(original, app, original.before("start"), {"input/messages/0/1": "Quimper"})
     assert dict(calls) == {"model": 1}
+    stopped = [trace for trace in run.traces if trace.trace_id != original.trace.trace_id]
+    assert ["ReplayStopped" in (span.error or "") for span in stopped[0].roots] == [True]
 
 
 async def test_an_async_application_repeats_itself(run: Recorded, calls: Calls) -> None:

@@ -5,6 +5,8 @@
 
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,7 +19,7 @@ from support.relay import Relay
 from support.server import RunningServer, running_server
 
 KILLS = int(os.environ.get("AGENTTRACE_TEST_KILLS", "3"))
-SECONDS = 240.0
+SECONDS = 120.0
 
 
 @pytest.fixture
@@ -29,11 +31,7 @@ def server() -> Iterator[RunningServer]:
 def test_whatever_is_killed_every_replay_ends_once_and_as_it_should(
     server: RunningServer, tmp_path: Path
 ) -> None:
-    relay = Relay(tmp_path, server.url)
-    relay.record("build a shed")
-    trace_id = server.get("/api/traces")["items"][0]["trace_id"]
-    server.wait_analysed(trace_id)
-    where = server.get(f"/api/traces/{trace_id}/checkpoints")["items"][0]["checkpoint_id"]
+    relay, where = recorded(server, tmp_path)
     chance = random.Random(7)
     ends: dict[str, Any] = {}
 
@@ -82,3 +80,66 @@ def test_whatever_is_killed_every_replay_ends_once_and_as_it_should(
             task = one["edits"][0]["value"]
             assert one["output"] == f"critic did [coder did [planner did [{task}]]]"
     assert len({one["trace_id"] for one in replays}) == KILLS
+
+
+def test_who_waits_for_a_replay_survives_its_server(server: RunningServer, tmp_path: Path) -> None:
+    relay, where = recorded(server, tmp_path)
+    command = ["replay", where, "--set", "task=SLOW", "--wait", "--server", server.url]
+
+    with relay.working():
+        until(server, "/api/workers", targets="relay-bot")
+        with subprocess.Popen(
+            [sys.executable, "-m", "agenttrace_server", *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as waiting:
+            until(server, "/api/replays", status="running")
+            server.kill()
+            time.sleep(2)
+            server.start()
+            out, told = waiting.communicate(timeout=SECONDS)
+
+    assert waiting.returncode == 0, told
+    assert "waiting for it" in told
+    assert "succeeded" in out
+
+
+def test_what_a_dead_worker_left_behind_is_named(server: RunningServer, tmp_path: Path) -> None:
+    relay, where = recorded(server, tmp_path)
+    wish = {"checkpoint_id": where, "edits": [{"path": "task", "value": "HANG"}]}
+
+    with relay.working() as worker:
+        until(server, "/api/workers", targets="relay-bot")
+        server.client.post("/api/replays", json=wish | {"live_tools": "all"}).raise_for_status()
+        until(server, "/api/replays", status="running")
+        left = [None]
+        while left == [None]:
+            left = [one["replay_id"] for one in server.get("/api/traces")["items"]][:1]
+        worker.kill()
+        worker.wait()
+        replay = until(server, "/api/replays", status="failed")
+
+    assert "look at its trace" in replay["error"]
+    assert server.get(f"/api/traces/{replay['trace_id']}")["replay_id"] == replay["replay_id"]
+
+
+def recorded(server: RunningServer, folder: Path) -> tuple[Relay, str]:
+    """The application, once recorded, and the first checkpoint of its run."""
+    relay = Relay(folder, server.url)
+    relay.record("build a shed")
+    trace_id = server.get("/api/traces")["items"][0]["trace_id"]
+    server.wait_analysed(trace_id)
+    where = server.get(f"/api/traces/{trace_id}/checkpoints")["items"][0]["checkpoint_id"]
+    return relay, where
+
+
+def until(server: RunningServer, path: str, **wanted: str) -> dict[str, Any]:
+    """Wait until one of a list is as wanted; return it."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        for one in server.get(path)["items"]:
+            if all(value in str(one.get(name, "")) for name, value in wanted.items()):
+                return dict(one)
+        time.sleep(0.05)
+    raise AssertionError(f"{path}: none was {wanted}")

@@ -2,15 +2,19 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
+from agenttrace.errors import ServerError
 from agenttrace_server.cli.client import Client, api_path
 from agenttrace_server.cli.terminal import progress, say
 
 LOOK_SECONDS = 0.2
 ANALYSIS_SECONDS = 60.0
+AWAY_SECONDS = 60.0
+"""How long a server may be away while somebody waits for a replay."""
 ENDED = ("succeeded", "failed", "stopped", "cancelled", "simulated")
 
 TargetOption = Annotated[
@@ -34,7 +38,7 @@ def ended(client: Client, replay: dict[str, Any]) -> dict[str, Any]:
             while now["status"] not in ENDED:
                 tell(how_far(now))
                 time.sleep(LOOK_SECONDS)
-                now = client.get("replays", replay["replay_id"])
+                now = _asked_again(client, replay["replay_id"], tell)
             if now["trace_id"]:
                 tell("what came of it is being analysed")
                 _analysed(client, now["trace_id"])
@@ -43,6 +47,22 @@ def ended(client: Client, replay: dict[str, Any]) -> dict[str, Any]:
         say("cancelled")
         raise
     return now
+
+
+def _asked_again(client: Client, replay_id: str, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Return the replay as it is now; a server that is away for a while loses none."""
+    deadline = time.monotonic() + AWAY_SECONDS
+    while True:
+        try:
+            found: dict[str, Any] = client.get("replays", replay_id)
+            return found
+        except ServerError as error:
+            if time.monotonic() > deadline:
+                raise ServerError(
+                    f"{error}; replay {replay_id} goes on once one is there"
+                ) from None
+            tell("the server is away: waiting for it")
+            time.sleep(1.0)
 
 
 def _analysed(client: Client, trace_id: str) -> None:

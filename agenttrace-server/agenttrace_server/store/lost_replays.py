@@ -16,24 +16,33 @@ TRACES, WORKERS = table(TraceRow), table(WorkerRow)
 
 def verdict(tx: Connection, project_id: int, lost: Replay) -> dict[str, Any]:
     """Return the columns to change: it ended after all, goes back to the queue, or fails."""
+    left = {"trace_id": lost.trace_id or _trace(tx, project_id, lost)}
     if lost.cancel:
-        return _end("cancelled", None)
+        return _end("cancelled", None) | left
     if done := _complete(tx, project_id, lost):
         return done
     who = _worker(tx, project_id, lost.worker_id)
     if lost.live_tools and lost.status == "running":
-        return _end(
+        look = "look at its trace, then " if left["trace_id"] else ""
+        return left | _end(
             "failed",
             f"{who} died during the replay. Tools may have run live, so it is not run again by "
-            "itself; look at its trace, then start it again if that is safe",
+            f"itself; {look}start it again if that is safe",
         )
     if lost.attempt >= ATTEMPTS:
-        return _end(
+        return left | _end(
             "failed",
             f"{lost.attempt} workers died during the replay, the last was {who}; see what they "
             "printed, then start it again",
         )
     return {"status": "queued", "claimed_until": 0}
+
+
+def _trace(tx: Connection, project_id: int, lost: Replay) -> str | None:
+    """The trace that the last attempt left behind."""
+    c = TRACES.c
+    query = select(c.trace_id).where(c.project_id == project_id, c.replay_id == lost.replay_id)
+    return tx.execute(query.order_by(c.start_time.desc()).limit(1)).scalar()
 
 
 def _complete(tx: Connection, project_id: int, lost: Replay) -> dict[str, Any] | None:
