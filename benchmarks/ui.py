@@ -1,7 +1,7 @@
 """How soon the UI shows something, and how smoothly it moves: Chromium, a real server and database.
 
-Every load is cold: a new browser profile, nothing in its cache. A JSON line per figure. With the
-address of a running Phoenix (`phoenix serve`) that shows the same trace, in the same browser.
+Every load is cold: a new browser profile, nothing in its cache. A JSON line per figure. Given the
+address of a running Phoenix (`phoenix serve`), the same trace is shown there too.
 
     python benchmarks/ui.py [--traces 60000] [--loads 10] [--database-url sqlite:///FILE]
                             [--phoenix http://127.0.0.1:6006]

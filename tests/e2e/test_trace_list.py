@@ -67,7 +67,7 @@ def test_a_stretch_of_time_is_chosen(page: Page, server: RunningServer) -> None:
     expect(page.get_by_text("0 found")).to_be_visible()
     expect(page).to_have_url(re.compile("until=20"))
 
-    page.get_by_role("button", name=re.compile("Time: until .*2?0")).click()
+    page.get_by_role("button", name=re.compile("Time: until")).click()
     page.get_by_label("From").fill("2020-01-01T00:00")
     page.get_by_label("To").fill("2020-01-01T00:00")
     expect(page.get_by_role("alert")).to_contain_text("must come after")

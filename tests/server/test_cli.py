@@ -488,6 +488,19 @@ def test_an_api_key_is_sent_from_the_environment(home: Home) -> None:
     assert with_key.code == 0
 
 
+def test_the_key_of_where_spans_are_sent_is_in_its_headers(home: Home, tmp_path: Path) -> None:
+    other = Home(tmp_path / "other")
+    with other.serving(AGENTTRACE_API_KEY="secret") as server:
+        sent = {"OTEL_EXPORTER_OTLP_ENDPOINT": server.url, "AGENTTRACE_API_KEY": "of this machine"}
+        without = home.run("traces", "list", **sent)
+        with_key = home.run(
+            "traces", "list", **sent, OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20secret"
+        )
+
+    assert without.says("API key")
+    assert with_key.code == 0
+
+
 def newest_trace(home: Home, file: Path) -> str:
     """Import a file and return the id of its largest trace."""
     imported = home.run("import", "--format", "json", file).json[0]

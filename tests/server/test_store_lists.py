@@ -309,6 +309,19 @@ def test_figures_can_be_of_the_traces_that_a_list_shows(shelf: Store) -> None:
     ]
 
 
+def test_the_agent_that_is_asked_for_is_never_cut_off(store: Store) -> None:
+    store.write([span(1)])
+    names = [f"agent-{number:03}" for number in range(120)]
+    agents = tuple(Agent(name, trace_id(1)) for name in names)
+    analysed(store, 1, agents=agents, failures=tuple(failure(1, n, agent=n) for n in names))
+
+    stats = store.stats(TraceFilter(agent="agent-119"))
+
+    assert len(stats["agents"]) == len(stats["failures_by_agent"]) == 100
+    assert stats["agents"][0]["agent"] == "agent-119"
+    assert stats["failures_by_agent"][0]["name"] == "agent-119"
+
+
 def test_figures_of_nothing_are_zero(store: Store) -> None:
     stats = store.stats()
 

@@ -42,6 +42,9 @@ def _filter(
     failure: Annotated[Word, Query(description="A mode, a category or a subcategory")] = None,
     since: Annotated[TimeNs | None, Query(description="Started at this time or later")] = None,
     until: Annotated[TimeNs | None, Query(description="Started before this time")] = None,
+    joined: Annotated[
+        bool, Query(description="Show fragments of one run as one; false: as they were recorded")
+    ] = True,
 ) -> TraceFilter:
     return TraceFilter(
         service=service or None,
@@ -51,6 +54,7 @@ def _filter(
         failure=failure or None,
         since_ns=since,
         until_ns=until,
+        joined=joined,
     )
 
 

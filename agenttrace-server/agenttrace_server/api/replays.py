@@ -15,6 +15,7 @@ from agenttrace_server.api.asked import (
     StoreOf,
     ThresholdsOf,
     TraceId,
+    Word,
     clean_id,
     found,
     problems,
@@ -39,7 +40,6 @@ from agenttrace_server.store.replays import ReplayQuery, Worker
 router = APIRouter(tags=["replays"])
 
 ReplayId = Annotated[str, Path(max_length=100)]
-Word = Annotated[str | None, Query(max_length=500, pattern=r"^[^\x00]*$")]
 
 
 @router.post("/replays", operation_id="startReplay", status_code=201, responses=problems(404, 409))

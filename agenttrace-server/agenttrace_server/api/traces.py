@@ -56,9 +56,6 @@ def list_traces(
         Query(max_length=100, description="The last trace of the page before; offset gets slower"),
     ] = None,
     q: Annotated[Word, Query(description="Text in names, inputs, outputs or messages")] = None,
-    joined: Annotated[
-        bool, Query(description="Show fragments of one run as one; false: as they were recorded")
-    ] = True,
     sort: Annotated[Sort, Query(description="A leading - sorts downwards")] = "-start",
 ) -> Listing[TraceSummary]:
     """List traces that fulfil every given condition, newest first unless `sort` says otherwise."""
@@ -67,7 +64,7 @@ def list_traces(
             offset=offset,
             limit=limit,
             after=clean_id(after) if after else None,
-            **msgspec.structs.asdict(wanted) | {"q": q or None, "joined": joined},
+            **msgspec.structs.asdict(wanted) | {"q": q or None},
             sort=_key(sort),
             descending=sort.startswith("-"),
         )

@@ -7,8 +7,8 @@ server runs or not.
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -91,9 +91,13 @@ class Client:
 class NetworkClient(Client):
     """Calls a running server."""
 
-    def __init__(self, url: str, api_key: str | None) -> None:
+    def __init__(
+        self, url: str, api_key: str | None, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.where = url.rstrip("/")
+        # Headers that are meant for this server know its key better.
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._headers |= {name.capitalize(): value for name, value in (headers or {}).items()}
         local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
         # A proxy that the environment names knows nothing of this machine's own ports.
         proxies = urllib.request.ProxyHandler({}) if local else urllib.request.ProxyHandler()
@@ -195,24 +199,26 @@ def connect(server: str | None, database_url: str | None) -> Iterator[Client]:
     if server and database_url:
         raise AgentTraceError("give --server or --database-url, not both")
     settings = read_settings(database_url=database_url)
-    url = server or (None if database_url else _answering(settings))
-    if url:
-        key = settings.api_key.get_secret_value() if settings.api_key else None
-        yield NetworkClient(url, key)
+    url, headers = server, {}
+    if server is None and database_url is None:
+        url, headers = _answering(settings)
+    if url is None:
+        with in_process(settings) as client:
+            yield client
         return
-    with in_process(settings) as client:
-        yield client
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    yield NetworkClient(url, key, headers)
 
 
-def _answering(settings: "Settings") -> str | None:
-    places = [base_url(settings)]
-    try:
-        sent_to = endpoint.resolve().url
-    except ValueError:  # whatever sends there complains about it
-        sent_to = endpoint.DEFAULT_URL
-    if sent_to not in (endpoint.DEFAULT_URL, *places):
-        places.insert(0, sent_to)
-    return next((url for url in places if health.ask(url).kind == "agenttrace"), None)
+def _answering(settings: "Settings") -> tuple[str | None, dict[str, str]]:
+    """Return the URL of an AgentTrace that answers, and what is to be sent there as headers."""
+    places: list[tuple[str, dict[str, str]]] = [(base_url(settings), {})]
+    with suppress(ValueError):  # what is no URL is complained about by whatever sends there
+        sent_to = endpoint.resolve()
+        if sent_to.url != endpoint.DEFAULT_URL:
+            places.insert(0, (sent_to.url, dict(sent_to.headers)))
+    found = (place for place in places if health.ask(place[0]).kind == "agenttrace")
+    return next(found, (None, {}))
 
 
 @contextmanager

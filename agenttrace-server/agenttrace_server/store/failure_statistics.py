@@ -19,9 +19,11 @@ Where = list[ColumnElement[bool]]
 
 
 def figures(
-    connection: Connection, where: Where, thresholds: Thresholds, width: int
+    connection: Connection, where: Where, thresholds: Thresholds, width: int, first: str | None
 ) -> dict[str, Any]:
     """Return the breakdowns over the traces that `where` selects; `width` is one point in time.
+
+    Of those by agent, those of the agent `first` come first.
 
     A finding counts for the framework and the models of its trace, for each where there are
     several.
@@ -30,7 +32,7 @@ def figures(
     return {
         "failure_modes": _modes(connection, counted),
         "failures_over_time": _over_time(connection, counted, width),
-        "failures_by_agent": _by_agent(connection, counted),
+        "failures_by_agent": _by_agent(connection, counted, first),
         "failures_by_framework": _by_facet(connection, counted),
         "failures_by_model": _by_model(connection, counted),
     }
@@ -100,9 +102,9 @@ def _over_time(connection: Connection, counted: Where, width: int) -> list[dict[
     ]
 
 
-def _by_agent(connection: Connection, counted: Where) -> list[dict[str, Any]]:
+def _by_agent(connection: Connection, counted: Where, first: str | None) -> list[dict[str, Any]]:
     f = FAILURES.c
-    return _crossed(connection, counted, f.agent, None, f.agent.is_not(None))
+    return _crossed(connection, counted, f.agent, None, f.agent.is_not(None), first)
 
 
 def _by_facet(connection: Connection, counted: Where) -> list[dict[str, Any]]:
@@ -120,8 +122,9 @@ def _crossed(
     name: ColumnElement[Any],
     through: Table | None,
     condition: ColumnElement[bool],
+    first: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Return how often each mode was found with each name, the most frequent pairs."""
+    """Return how often each mode was found with each name: of `first`, then the most frequent."""
     f = FAILURES.c
     query = (
         select(name.label("name"), f.mode, f.subcategory, func.count().label("count"))
@@ -133,7 +136,7 @@ def _crossed(
     rows = connection.execute(
         query.where(*counted, condition)
         .group_by(name, f.mode, f.subcategory)
-        .order_by(func.count().desc(), name, f.mode)
+        .order_by(case((name == first, 0), else_=1), func.count().desc(), name, f.mode)
         .limit(MOST)
     )
     return [dict(row) for row in rows.mappings()]

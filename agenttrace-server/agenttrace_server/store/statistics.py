@@ -36,7 +36,7 @@ def stats(
     wanted: TraceFilter,
     thresholds: Thresholds = EVERYTHING,
 ) -> dict[str, Any]:
-    """Return the figures of the traces that are wanted.
+    """Return the figures of the traces that are wanted; an agent they are wanted for comes first.
 
     Latencies are milliseconds of traces that are not running; tokens and cost are those of leaf
     LLM spans; agents, models and failures are those found by the last analysis of each trace, of
@@ -85,11 +85,11 @@ def stats(
         "latency_ms": _latency(connection, where),
         "bucket_ns": width,
         "over_time": _over_time(connection, where, width),
-        "agents": _agents(connection, where, thresholds),
+        "agents": _agents(connection, where, thresholds, wanted.agent),
         "models": _models(connection, where, thresholds),
         "frameworks": _facets(connection, where, "framework"),
         "services": _facets(connection, where, "service"),
-        **failure_statistics.figures(connection, where, thresholds, width),
+        **failure_statistics.figures(connection, where, thresholds, width, wanted.agent),
     }
 
 
@@ -140,7 +140,10 @@ def _over_time(
 
 
 def _agents(
-    connection: Connection, where: list[ColumnElement[bool]], thresholds: Thresholds
+    connection: Connection,
+    where: list[ColumnElement[bool]],
+    thresholds: Thresholds,
+    first: str | None,
 ) -> list[dict[str, Any]]:
     a = AGENTS.c
     failures = failure_statistics.per_agent(connection, where, thresholds)
@@ -158,7 +161,7 @@ def _agents(
         .join(TRACES, _of_trace(AGENTS))
         .where(*where)
         .group_by(a.name)
-        .order_by(func.count().desc(), a.name)
+        .order_by(case((a.name == first, 0), else_=1), func.count().desc(), a.name)
         .limit(MOST)
     )
     return [

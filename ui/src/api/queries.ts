@@ -118,6 +118,8 @@ export function useStats(query: StatsQuery = {}, when = true) {
     queryFn: ({ signal }): Promise<Stats> => unwrap(client.GET('/api/stats', { params: { query }, signal })),
     placeholderData: keepPreviousData,
     staleTime: 10_000,
+    // Charts follow what arrives, but not each trace of it.
+    refetchInterval: 30_000,
   })
 }
 

@@ -3214,8 +3214,6 @@ export interface operations {
                 after?: string | null;
                 /** @description Text in names, inputs, outputs or messages */
                 q?: string | null;
-                /** @description Show fragments of one run as one; false: as they were recorded */
-                joined?: boolean;
                 /** @description A leading - sorts downwards */
                 sort?: "start" | "duration" | "spans" | "messages" | "failures" | "tokens" | "cost" | "-start" | "-duration" | "-spans" | "-messages" | "-failures" | "-tokens" | "-cost";
                 service?: string | null;
@@ -3228,6 +3226,8 @@ export interface operations {
                 since?: string | null;
                 /** @description Started before this time */
                 until?: string | null;
+                /** @description Show fragments of one run as one; false: as they were recorded */
+                joined?: boolean;
             };
             header?: never;
             path?: never;
@@ -5035,6 +5035,8 @@ export interface operations {
                 since?: string | null;
                 /** @description Started before this time */
                 until?: string | null;
+                /** @description Show fragments of one run as one; false: as they were recorded */
+                joined?: boolean;
             };
             header?: never;
             path?: never;

@@ -4,7 +4,7 @@ import { nameOf } from '@/shared/failureNames'
 const NAMED = 3
 const OTHERS = 'others'
 
-interface Point {
+export interface FailurePoint {
   time: string
   mode: string
   subcategory: string
@@ -17,7 +17,7 @@ export interface FailuresOverTime {
   at: (time: string) => number[]
 }
 
-export function failuresOverTime(points: readonly Point[]): FailuresOverTime {
+export function failuresOverTime(points: readonly FailurePoint[]): FailuresOverTime {
   const totals = new Map<string, number>()
   for (const point of points) totals.set(nameOf(point), (totals.get(nameOf(point)) ?? 0) + point.count)
   const ranked = [...totals].sort(([a, n], [b, m]) => m - n || a.localeCompare(b)).map(([name]) => name)

@@ -4,21 +4,19 @@ import { Link } from 'react-router'
 import { useStats, useTraces } from '@/api/queries'
 import type { Stats, TraceQuery } from '@/api/types'
 import { fillBuckets } from '@/shared/buckets'
-import { failuresOverTime } from '@/shared/failuresOverTime'
-import { ago, cost, count, duration, moment, nameParts, plural } from '@/shared/format'
+import { cost, count, duration, nameParts, plural } from '@/shared/format'
 import { nameColour } from '@/shared/palette'
 import { PERIODS, usePeriod } from '@/shared/period'
 import { AgentName } from '@/shared/ui/AgentName'
 import { Avatar, linkLook, Segments, Select, SkeletonLines } from '@/shared/ui/basics'
-import { Chart } from '@/shared/ui/Chart'
 import { FailureModes } from '@/shared/ui/FailureModes'
 import { Figure, Figures, Warned } from '@/shared/ui/Figure'
 import { Card, Page } from '@/shared/ui/Page'
+import { FailuresChart, TracesChart } from '@/shared/ui/RunCharts'
 import { EmptyState, ErrorState } from '@/shared/ui/states'
 import { StatusIcon } from '@/shared/ui/status'
 import { Table } from '@/shared/ui/Table'
-
-const FAILURE_COLOURS = ['var(--warn)', 'var(--danger)', 'var(--agent-2)', 'var(--agent-4)']
+import { When } from '@/shared/ui/When'
 
 type Order = NonNullable<TraceQuery['sort']>
 
@@ -70,7 +68,6 @@ export function AgentPage({ name }: { name: string }) {
 function Overview({ name, stats, since, until }: { name: string; stats: Stats; since: string | undefined; until: number }) {
   const own = stats.agents.find((a) => a.agent === name)
   const buckets = fillBuckets(stats.over_time, stats.bucket_seconds, since ? Date.parse(since) : null, until)
-  const failures = failuresOverTime(stats.failures_over_time)
   const modes = stats.failures_by_agent.filter((share) => share.name === name)
   const others = stats.agents.filter((a) => a.agent !== name)
   const a = (value: number) => value / Math.max(1, stats.traces)
@@ -89,13 +86,8 @@ function Overview({ name, stats, since, until }: { name: string; stats: Stats; s
         )}
       </Figures>
       <div className="grid gap-4 lg:grid-cols-2">
-        <Chart
-          title="Traces it ran in"
-          buckets={buckets}
-          values={(p) => [p.errors, p.traces - p.errors]}
-          series={[{ name: 'with an error', colour: 'var(--danger)' }, { name: 'fine', colour: 'var(--accent-strong)' }]}
-        />
-        <Chart title="Failures found in them" buckets={buckets} values={(p) => failures.at(p.time)} series={failures.names.map((label, i) => ({ name: label, colour: FAILURE_COLOURS[i] ?? '' }))} />
+        <TracesChart title="Traces it ran in" buckets={buckets} />
+        <FailuresChart title="Failures found in them" buckets={buckets} points={stats.failures_over_time} />
         <Card title="What goes wrong with it">
           {modes.length ? <FailureModes modes={modes} agent={name} /> : <p className="text-muted">No failure of this agent was found in this period.</p>}
         </Card>
@@ -148,15 +140,7 @@ function Traces({ name, since }: { name: string; since: string | undefined }) {
             { name: 'Failures', numeric: true, cell: (t) => <Warned value={t.failure_count} text={count(t.failure_count)} /> },
             { name: 'Cost', numeric: true, cell: (t) => cost(t.cost_usd) },
             { name: 'Duration', numeric: true, cell: (t) => duration(t.duration_ms * 1000) },
-            {
-              name: 'Started',
-              numeric: true,
-              cell: (t) => (
-                <time dateTime={t.start_time} title={moment(Date.parse(t.start_time))} className="text-muted">
-                  {ago(Date.parse(t.start_time))}
-                </time>
-              ),
-            },
+            { name: 'Started', numeric: true, cell: (t) => <When at={t.start_time} className="text-muted" /> },
           ]}
         />
       ) : traces.error ? (

@@ -4,7 +4,6 @@ import { useStats } from '@/api/queries'
 import type { Stats } from '@/api/types'
 import { fillBuckets } from '@/shared/buckets'
 import { title } from '@/shared/failureNames'
-import { failuresOverTime } from '@/shared/failuresOverTime'
 import { cost, count, duration, plural } from '@/shared/format'
 import { PERIODS, usePeriod } from '@/shared/period'
 import { AgentName } from '@/shared/ui/AgentName'
@@ -13,11 +12,10 @@ import { Chart } from '@/shared/ui/Chart'
 import { FailureModes } from '@/shared/ui/FailureModes'
 import { Figure, Figures, Warned } from '@/shared/ui/Figure'
 import { Card, Page } from '@/shared/ui/Page'
+import { FailuresChart, TracesChart } from '@/shared/ui/RunCharts'
 import { EmptyState, ErrorState } from '@/shared/ui/states'
 import { Table } from '@/shared/ui/Table'
 import { FailuresBy } from './FailuresBy'
-
-const FAILURE_COLOURS = ['var(--warn)', 'var(--danger)', 'var(--agent-2)', 'var(--agent-4)']
 
 export function DashboardPage() {
   const { period, setPeriod, since } = usePeriod('7d')
@@ -65,7 +63,6 @@ export function DashboardPage() {
 
 function Overview({ stats, since, until }: { stats: Stats; since: string | undefined; until: number }) {
   const buckets = fillBuckets(stats.over_time, stats.bucket_seconds, since ? Date.parse(since) : null, until)
-  const failures = failuresOverTime(stats.failures_over_time)
   const tokens = stats.tokens_in + stats.tokens_out
   const latency = (ms: number | null) => (ms === null ? '–' : duration(ms * 1000))
   const priced = stats.cost_usd !== null
@@ -80,13 +77,8 @@ function Overview({ stats, since, until }: { stats: Stats; since: string | undef
         <Figure name="Cost" value={cost(stats.cost_usd)} note={stats.cost_usd === null ? 'not reported' : `${cost(stats.cost_usd / stats.traces)} a trace`} />
       </Figures>
       <div className="grid gap-4 lg:grid-cols-2">
-        <Chart
-          title="Traces"
-          buckets={buckets}
-          values={(p) => [p.errors, p.traces - p.errors]}
-          series={[{ name: 'with an error', colour: 'var(--danger)' }, { name: 'fine', colour: 'var(--accent-strong)' }]}
-        />
-        <Chart title="Failures found" buckets={buckets} values={(p) => failures.at(p.time)} series={failures.names.map((name, i) => ({ name, colour: FAILURE_COLOURS[i] ?? '' }))} />
+        <TracesChart title="Traces" buckets={buckets} />
+        <FailuresChart title="Failures found" buckets={buckets} points={stats.failures_over_time} />
         <Chart title="Mean latency" buckets={buckets} values={(p) => [p.latency_ms]} series={[{ name: '', colour: 'var(--agent-2)' }]} format={(ms) => duration(ms * 1000)} />
         <Chart
           title={priced ? 'Cost' : 'Tokens'}

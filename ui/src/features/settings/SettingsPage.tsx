@@ -2,13 +2,14 @@
 import { TriangleAlert } from 'lucide-react'
 import { serverRoot, useHealth, useLogout, usePlugins, useRejected, useSession } from '@/api/queries'
 import { copy } from '@/shared/clipboard'
-import { ago, duration, moment, plural } from '@/shared/format'
+import { duration, plural } from '@/shared/format'
 import type { ThemeChoice } from '@/shared/theme'
 import { useTheme } from '@/shared/theme'
 import { Badge, Button, Segments, SkeletonLines } from '@/shared/ui/basics'
 import { Card, Page } from '@/shared/ui/Page'
 import { ErrorState } from '@/shared/ui/states'
 import { Table } from '@/shared/ui/Table'
+import { When } from '@/shared/ui/When'
 import { Agreement } from './Agreement'
 
 const THEMES: readonly { value: ThemeChoice; label: string }[] = [
@@ -151,7 +152,7 @@ function Rejected() {
             rows={rejected.data.items.map((r, i) => ({ ...r, key: `${r.time} ${String(i)}` }))}
             keyOf={(r) => r.key}
             columns={[
-              { name: 'When', cell: (r) => <time dateTime={r.time} title={moment(Date.parse(r.time))} className="whitespace-nowrap text-muted">{ago(Date.parse(r.time))}</time> },
+              { name: 'When', cell: (r) => <When at={r.time} className="whitespace-nowrap text-muted" /> },
               { name: 'Why', cell: (r) => <span className="break-words">{r.reason}</span> },
               { name: 'Span', cell: (r) => <span className="block max-w-56 truncate">{r.name || '–'}</span> },
               { name: 'Service', cell: (r) => <span className="text-muted">{r.service_name || '–'}</span> },

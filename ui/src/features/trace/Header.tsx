@@ -5,13 +5,14 @@ import { useState } from 'react'
 import { Link, useNavigate } from 'react-router'
 import { apiUrl, exportUrl, useClassify, useDeleteTraces } from '@/api/queries'
 import { copy } from '@/shared/clipboard'
-import { ago, cost, count, duration, moment } from '@/shared/format'
+import { cost, count, duration } from '@/shared/format'
 import { useShortcuts } from '@/shared/shortcuts'
 import { Badge, Button, linkLook } from '@/shared/ui/basics'
 import { Dialog } from '@/shared/ui/Dialog'
 import { Popover } from '@/shared/ui/Popover'
 import { StatusBadge } from '@/shared/ui/status'
 import { toast } from '@/shared/ui/toast'
+import { When } from '@/shared/ui/When'
 import { useTraceView } from './context'
 import { codeOf, nameOf } from '@/shared/failureNames'
 import { JoinAgain, JoinedMark } from './Joined'
@@ -72,15 +73,7 @@ export function Header({ data, live }: { data: TraceData; live: boolean }) {
           />
           <Figure name="Tokens" value={<Tokens summary={summary} />} />
           {summary.cost_usd !== null && <Figure name="Cost" value={cost(summary.cost_usd)} />}
-          <Figure
-            roomy
-            name="Started"
-            value={
-              <time dateTime={summary.start_time} title={moment(Date.parse(summary.start_time))}>
-                {ago(Date.parse(summary.start_time))}
-              </time>
-            }
-          />
+          <Figure roomy name="Started" value={<When at={summary.start_time} />} />
           <Figure roomy name="Service" value={<span className="inline-block max-w-36 truncate align-bottom">{summary.service_name}</span>} />
         </dl>
       </div>

@@ -11,9 +11,9 @@ import type { SetTime } from './TimeFilter'
 const LEAST = 24
 
 export function Volume({ query, onPick, when }: { query: TraceQuery; onPick: SetTime; when: boolean }) {
-  const { service, framework, agent, status, failure, since, until } = query
+  const { service, framework, agent, status, failure, since, until, joined } = query
   // To add up what a text finds would take the server longer than to find it.
-  const stats = useStats({ service, framework, agent, status, failure, since, until }, when && !query.q)
+  const stats = useStats({ service, framework, agent, status, failure, since, until, joined }, when && !query.q)
   const data = stats.data
   if (query.q || !data?.traces) return null
   const end = until ? Date.parse(until) - 1 : stats.dataUpdatedAt

@@ -2,9 +2,10 @@
 import { TriangleAlert } from 'lucide-react'
 import type { ReactNode } from 'react'
 import type { TraceSummary } from '@/api/types'
-import { ago, cost, count, duration, moment, plural } from '@/shared/format'
+import { cost, count, duration, plural } from '@/shared/format'
 import { agentColour } from '@/shared/palette'
 import { Avatar, Badge } from '@/shared/ui/basics'
+import { When } from '@/shared/ui/When'
 
 export interface Column {
   key: string
@@ -104,10 +105,6 @@ export const COLUMNS: readonly Column[] = [
     label: 'Started',
     sort: 'start',
     numeric: true,
-    cell: (t) => (
-      <time dateTime={t.start_time} title={moment(Date.parse(t.start_time))} className="text-muted">
-        {ago(Date.parse(t.start_time))}
-      </time>
-    ),
+    cell: (t) => <When at={t.start_time} className="text-muted" />,
   },
 ]

@@ -3,7 +3,7 @@ import { Link } from 'react-router'
 import { codeOf, filterOf, nameOf } from '@/shared/failureNames'
 import { count } from '@/shared/format'
 
-export interface ModeCount {
+interface ModeCount {
   mode: string
   subcategory: string
   count: number
