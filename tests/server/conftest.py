@@ -1,4 +1,4 @@
-"""The store contract runs against every database."""
+"""Stores on every database, and homes that commands run in."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agenttrace_server.store import Store
+from support.command import Home
 from support.stored import DATABASES, WITH_PLAIN, database, opened
 
 
@@ -28,3 +29,17 @@ def store(database_url: str) -> Iterator[Store]:
     """An empty store."""
     with opened(database_url) as store:
         yield store
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An empty home, in which no server runs."""
+    return Home(tmp_path / "a home")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home in which a server runs: most commands mean the same there, and start faster."""
+    home = Home(tmp_path_factory.mktemp("served"))
+    with home.serving():
+        yield home

@@ -17,11 +17,6 @@ ROOT = Path(__file__).resolve().parents[2]
 KEYS = {"url", "trace_id", "agents", "messages", "spans", "failures"}
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path / "an empty home")
-
-
 def test_the_demo_prints_one_json_object_about_a_trace_that_is_kept(home: Home) -> None:
     done = home.run("demo", "--once")
     kept = home.run("traces", "show", done.json["trace_id"], "--format", "json").json

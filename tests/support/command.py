@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from agenttrace_server.decode import JSON, decode
 from support.ports import free_port
 
 SECONDS = 300
@@ -73,6 +74,12 @@ class Home:
             timeout=SECONDS,
         )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def largest_trace(self, file: Path) -> str:
+        """Import a file of OTLP/JSON and return the id of its largest trace."""
+        imported = self.run("import", "--format", "json", file).json[0]
+        ids = [span.trace_id for span in decode(file.read_bytes(), JSON).spans]
+        return str(max(imported["traces"], key=ids.count))
 
     @contextmanager
     def serving(self, *options: str, **more: str) -> Iterator["Serving"]:
