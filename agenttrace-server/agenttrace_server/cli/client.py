@@ -199,7 +199,8 @@ def connect(server: str | None, database_url: str | None) -> Iterator[Client]:
     if server and database_url:
         raise AgentTraceError("give --server or --database-url, not both")
     settings = read_settings(database_url=database_url)
-    url, headers = server, {}
+    url = server
+    headers: dict[str, str] = {}
     if server is None and database_url is None:
         url, headers = _answering(settings)
     if url is None:
